@@ -1,0 +1,9 @@
+// The shape of one line in a table of codes.
+
+/** What is fixed about a code: its severity, its words, and the paragraph that docs/errors.md shows. */
+export interface CodeEntry {
+  readonly severity: 'error' | 'warning';
+  readonly summary: string;
+  /** What it means and what to do, for docs/errors.md */
+  readonly meaning: string;
+}

@@ -1,0 +1,78 @@
+// What the host shows now: the planner's third input. Read by the engine, plain data here.
+import type { Address } from './address.ts';
+import type { Connectivity } from './state/attrs.ts';
+
+/** What a VM's process and socket say. Disk and NIC ids are the device names of the file. */
+export type VmObservation =
+  /** No process and no leftovers: never started, stopped by sbx, or removed */
+  | { readonly state: 'absent' }
+  /** The guest powered itself off and its VMM ended cleanly */
+  | { readonly state: 'exited' }
+  /** The VMM is gone without a clean end, or its socket is */
+  | { readonly state: 'dead'; readonly reason: string }
+  /** A process that does not answer, or answers nonsense */
+  | { readonly state: 'unresponsive'; readonly reason: string }
+  | (VmShape & { readonly state: 'running' | 'paused' });
+
+/** What a living VMM says of its VM. */
+export interface VmShape {
+  readonly cpus: number;
+  readonly cpusMax: number;
+  readonly memoryBytes: number;
+  readonly memoryMaxBytes: number;
+  /** Disk name → size in `bytes` as far as known, else null */
+  readonly disks: Readonly<Record<string, number | null>>;
+  /** NIC name → MAC address */
+  readonly nics: Readonly<Record<string, string>>;
+}
+
+/** The namespace of the sandbox and what lives in it. */
+export interface SandboxObservation {
+  readonly namespace: 'present' | 'absent';
+  readonly holder: 'present' | 'absent';
+  readonly uplink: 'present' | 'absent';
+  /** Whether our packet filter table is loaded */
+  readonly rules: 'present' | 'absent' | 'changed' | 'unknown';
+  /** Forwards that the uplink really has: `hostIp:hostPort/protocol→guestIp:guestPort` */
+  readonly forwards: readonly string[];
+  /** Interface name → what it is */
+  readonly links: Readonly<Record<string, { readonly kind: 'bridge' | 'tap' | 'other'; readonly master?: string; readonly up: boolean }>>;
+}
+
+export interface VolumeObservation {
+  readonly present: boolean;
+  readonly sizeBytes?: number;
+}
+
+export interface ImageObservation {
+  /** Digest that the image would have if it were built or read now */
+  readonly digest: string;
+  /** Whether the cache holds it, whole */
+  readonly cached: boolean;
+  /** Size of the image's disk in `bytes`, when it has one and is known */
+  readonly diskBytes?: number;
+}
+
+export interface Observed {
+  readonly sandbox: SandboxObservation;
+  readonly images: ReadonlyMap<Address, ImageObservation>;
+  readonly volumes: ReadonlyMap<Address, VolumeObservation>;
+  readonly vms: ReadonlyMap<Address, VmObservation>;
+  readonly host: HostFacts;
+}
+
+/** What this host has and allows; for admission. */
+export interface HostFacts {
+  readonly connectivity: Connectivity;
+  /** Why not `namespace`, with what to do */
+  readonly connectivityReason?: string;
+  readonly cpus: number;
+  readonly memoryAvailableBytes: number;
+  readonly diskAvailableBytes: number;
+  /** Programs that were looked for and not found, with the package that has them */
+  readonly missing: readonly { readonly program: string; readonly package: string; readonly why: string }[];
+  /** Host listeners: `0.0.0.0:8080/tcp` */
+  readonly listeners: ReadonlySet<string>;
+  /** Host ports reserved by other sandboxes of this home: `127.0.0.1:8080/tcp` → who */
+  readonly reserved: ReadonlyMap<string, string>;
+}

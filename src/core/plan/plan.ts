@@ -1,0 +1,91 @@
+// The plan: plain data, complete. Apply runs its steps and decides nothing that is not in it.
+import type { Address } from '../address.ts';
+import type { Diagnostic } from '../diagnostic.ts';
+import type { Json } from '../json.ts';
+import type { Capabilities } from './capabilities.ts';
+import type { Step } from './steps.ts';
+
+/** What an update costs, from nothing to everything. */
+export const impacts = ['live', 'next-boot', 'restart', 'replace'] as const;
+export type Impact = (typeof impacts)[number];
+
+/** A value in a plan. Sensitive ones are never shown, only whether they change. */
+export type PlanValue = { readonly value: Json } | { readonly sensitive: true } | { readonly absent: true };
+
+/** One changed field of a resource. */
+export interface FieldChange {
+  /** Path in the words of the file: `memory.size`, `disks.data` */
+  readonly field: string;
+  readonly from: PlanValue;
+  readonly to: PlanValue;
+  readonly impact: Impact;
+  /** Why it costs that, in words for users */
+  readonly reason: string;
+  /** How to show the value */
+  readonly unit?: 'bytes' | 'ms';
+}
+
+/** What a change costs beyond its impact. */
+export interface Price {
+  /** Expected downtime in `ms`; 0 for none */
+  readonly downtimeMs: number;
+  /** Disks whose content goes */
+  readonly lostDisks: readonly string[];
+  /** Other resources that notice */
+  readonly touches: readonly Address[];
+}
+
+interface ChangeCommon {
+  readonly address: Address;
+  /** Ids of the steps in `Plan.steps` that carry it out */
+  readonly steps: readonly string[];
+  readonly price: Price;
+}
+
+export type Change =
+  | (ChangeCommon & { readonly action: 'create'; readonly fields: readonly FieldChange[]; readonly resumes: boolean })
+  | (ChangeCommon & { readonly action: 'update'; readonly fields: readonly FieldChange[]; readonly impact: Impact; readonly because?: string })
+  | (ChangeCommon & { readonly action: 'replace'; readonly fields: readonly FieldChange[]; readonly because?: string })
+  | (ChangeCommon & { readonly action: 'delete'; readonly because: string })
+  | (ChangeCommon & { readonly action: 'forget'; readonly because: string });
+
+/** Something that changed outside sbx since the last apply. */
+export interface Drift {
+  readonly address: Address;
+  readonly field: string;
+  readonly recorded: PlanValue;
+  readonly observed: PlanValue;
+  /** What apply would do about it */
+  readonly remedy: string;
+  readonly unit?: 'bytes' | 'ms';
+}
+
+/** Why a driver was taken, or not. */
+export interface DriverChoice {
+  readonly chosen: Capabilities;
+  readonly others: readonly { readonly driver: string; readonly reason: string }[];
+}
+
+export interface Plan {
+  readonly format_version: 1;
+  readonly sandbox: { readonly name: string; readonly instance?: string };
+  /** State that it was made from; absent when there is none yet */
+  readonly prior?: { readonly lineage: string; readonly serial: number };
+  readonly mode: 'apply' | 'destroy';
+  readonly driver?: DriverChoice;
+  /** In order of the file, removals last; no-ops are only counted */
+  readonly changes: readonly Change[];
+  readonly drift: readonly Drift[];
+  readonly unchanged: number;
+  readonly steps: readonly Step[];
+  /** Changes of outputs; values that are sensitive are hidden */
+  readonly outputs: readonly { readonly name: string; readonly from: PlanValue; readonly to: PlanValue }[];
+  /** Highest impact of all changes; `live` for creations */
+  readonly impact: Impact | null;
+  readonly warnings: readonly Diagnostic[];
+}
+
+/** Whether apply would do nothing at all. */
+export function isEmptyPlan(plan: Plan): boolean {
+  return plan.changes.length === 0 && plan.outputs.length === 0;
+}

@@ -1,0 +1,32 @@
+// What the engine tells while it works. Views subscribe; the engine never prints.
+import type { Address } from '../core/address.ts';
+import type { Diagnostic } from '../core/diagnostic.ts';
+import type { Change, Plan } from '../core/plan/plan.ts';
+import type { StepOp } from '../core/plan/steps.ts';
+
+export type EngineEvent =
+  | { readonly type: 'apply-started'; readonly plan: Plan }
+  | { readonly type: 'step-started'; readonly step: string; readonly address: Address; readonly op: StepOp }
+  /** Longer steps say what they are at: `package 3 of 14` */
+  | { readonly type: 'step-progress'; readonly step: string; readonly address: Address; readonly text: string }
+  | { readonly type: 'step-done'; readonly step: string; readonly address: Address; readonly op: StepOp; readonly elapsedMs: number }
+  | { readonly type: 'step-failed'; readonly step: string; readonly address: Address; readonly op: StepOp; readonly elapsedMs: number; readonly diagnostic: Diagnostic }
+  /** Not run, since something it needs failed or the apply was interrupted */
+  | { readonly type: 'step-skipped'; readonly step: string; readonly address: Address; readonly op: StepOp; readonly because: string }
+  | { readonly type: 'change-done'; readonly address: Address; readonly action: Change['action']; readonly elapsedMs: number }
+  | { readonly type: 'interrupted'; readonly signal: string }
+  | { readonly type: 'apply-ended'; readonly result: ApplyResult };
+
+/** How one address ended. */
+export type AddressOutcome =
+  | { readonly address: Address; readonly outcome: 'done' }
+  | { readonly address: Address; readonly outcome: 'failed'; readonly diagnostic: Diagnostic }
+  | { readonly address: Address; readonly outcome: 'not-started' | 'unfinished'; readonly because: string };
+
+export interface ApplyResult {
+  readonly status: 'complete' | 'partial' | 'interrupted';
+  readonly outcomes: readonly AddressOutcome[];
+  readonly elapsedMs: number;
+}
+
+export type Emit = (event: EngineEvent) => void;
