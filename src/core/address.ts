@@ -20,11 +20,13 @@ export const sandboxAddress: Address = 'sandbox' as Address;
 /** Canonical text of an address. */
 export function formatAddress(parts: AddressParts): Address {
   if (parts.kind === 'sandbox') return sandboxAddress;
-  const key = parts.key === undefined ? '' : typeof parts.key === 'number' ? `[${parts.key}]` : `[${JSON.stringify(parts.key)}]`;
+  const key =
+    parts.key === undefined ? '' : typeof parts.key === 'number' ? `[${parts.key}]` : `[${JSON.stringify(parts.key)}]`;
   return `${parts.kind}.${parts.name}${key}` as Address;
 }
 
-const canonical = /^(?:(image|volume|network|vm)\.)?([a-z][a-z0-9_-]*)(?:\[(?:(\d{1,9})|"([^"\\]*)")\]|\.([A-Za-z0-9_-]+))?$/;
+const canonical =
+  /^(?:(image|volume|network|vm)\.)?([a-z][a-z0-9_-]*)(?:\[(?:(\d{1,9})|"([^"\\]*)")\]|\.([A-Za-z0-9_-]+))?$/;
 
 /**
  * Parses an address as users write it: `vm.web[0]`, `web[0]`, `web.0`, `vm.job["a"]`, `job.a`, `network.lan`.

@@ -15,7 +15,10 @@ export function ok<T>(value: T, warnings: readonly Diagnostic[] = []): Checked<T
 }
 
 /** Failure with one or more diagnostics. */
-export function failed(first: Diagnostic, ...rest: readonly Diagnostic[]): { ok: false; diagnostics: NonEmpty<Diagnostic> } {
+export function failed(
+  first: Diagnostic,
+  ...rest: readonly Diagnostic[]
+): { ok: false; diagnostics: NonEmpty<Diagnostic> } {
   return { ok: false, diagnostics: [first, ...rest] };
 }
 

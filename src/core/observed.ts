@@ -36,7 +36,9 @@ export interface SandboxObservation {
   /** Forwards that the uplink really has: `hostIp:hostPort/protocol→guestIp:guestPort` */
   readonly forwards: readonly string[];
   /** Interface name → what it is */
-  readonly links: Readonly<Record<string, { readonly kind: 'bridge' | 'tap' | 'other'; readonly master?: string; readonly up: boolean }>>;
+  readonly links: Readonly<
+    Record<string, { readonly kind: 'bridge' | 'tap' | 'other'; readonly master?: string; readonly up: boolean }>
+  >;
 }
 
 export interface VolumeObservation {

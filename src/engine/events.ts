@@ -9,11 +9,35 @@ export type EngineEvent =
   | { readonly type: 'step-started'; readonly step: string; readonly address: Address; readonly op: StepOp }
   /** Longer steps say what they are at: `package 3 of 14` */
   | { readonly type: 'step-progress'; readonly step: string; readonly address: Address; readonly text: string }
-  | { readonly type: 'step-done'; readonly step: string; readonly address: Address; readonly op: StepOp; readonly elapsedMs: number }
-  | { readonly type: 'step-failed'; readonly step: string; readonly address: Address; readonly op: StepOp; readonly elapsedMs: number; readonly diagnostic: Diagnostic }
+  | {
+      readonly type: 'step-done';
+      readonly step: string;
+      readonly address: Address;
+      readonly op: StepOp;
+      readonly elapsedMs: number;
+    }
+  | {
+      readonly type: 'step-failed';
+      readonly step: string;
+      readonly address: Address;
+      readonly op: StepOp;
+      readonly elapsedMs: number;
+      readonly diagnostic: Diagnostic;
+    }
   /** Not run, since something it needs failed or the apply was interrupted */
-  | { readonly type: 'step-skipped'; readonly step: string; readonly address: Address; readonly op: StepOp; readonly because: string }
-  | { readonly type: 'change-done'; readonly address: Address; readonly action: Change['action']; readonly elapsedMs: number }
+  | {
+      readonly type: 'step-skipped';
+      readonly step: string;
+      readonly address: Address;
+      readonly op: StepOp;
+      readonly because: string;
+    }
+  | {
+      readonly type: 'change-done';
+      readonly address: Address;
+      readonly action: Change['action'];
+      readonly elapsedMs: number;
+    }
   | { readonly type: 'interrupted'; readonly signal: string }
   | { readonly type: 'apply-ended'; readonly result: ApplyResult };
 

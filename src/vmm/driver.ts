@@ -1,9 +1,9 @@
 // The driver interface: everything above src/vmm knows VMMs only through it.
 import type { Duplex } from 'node:stream';
-import type { Capabilities, DriverName } from '../core/plan/capabilities.ts';
 import type { PublishedPort } from '../core/desired.ts';
-import type { ProcessRef } from '../core/state/facts.ts';
 import type { VmObservation } from '../core/observed.ts';
+import type { Capabilities, DriverName } from '../core/plan/capabilities.ts';
+import type { ProcessRef } from '../core/state/facts.ts';
 
 /** A VM as a driver needs it: paths instead of images, taps instead of networks. */
 export interface VmSpec {
@@ -39,8 +39,7 @@ export interface DiskSpec {
 export interface NicSpec {
   readonly id: string;
   readonly mac: string;
-  readonly connection:
-    /** An existing persistent tap in the namespace that the VMM is started in */
+  readonly connection: /** An existing persistent tap in the namespace that the VMM is started in */
     | { readonly type: 'tap'; readonly ifname: string }
     /** The VMM's own user network (QEMU only) */
     | { readonly type: 'user'; readonly forwards: readonly PublishedPort[] };

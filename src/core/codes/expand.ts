@@ -2,5 +2,9 @@
 import type { CodeEntry } from './entry.ts';
 
 export const expandCodes = {
-  SBX2104: { severity: 'error', summary: 'Unknown reference', meaning: 'A reference names something that the file does not declare.' },
+  SBX2104: {
+    severity: 'error',
+    summary: 'Unknown reference',
+    meaning: 'A reference names something that the file does not declare.',
+  },
 } as const satisfies Record<string, CodeEntry>;

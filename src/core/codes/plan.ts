@@ -2,5 +2,9 @@
 import type { CodeEntry } from './entry.ts';
 
 export const planCodes = {
-  SBX3001: { severity: 'error', summary: 'Saved plan is stale', meaning: 'The file, the state or the host changed since the plan was saved. Plan again.' },
+  SBX3001: {
+    severity: 'error',
+    summary: 'Saved plan is stale',
+    meaning: 'The file, the state or the host changed since the plan was saved. Plan again.',
+  },
 } as const satisfies Record<string, CodeEntry>;

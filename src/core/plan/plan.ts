@@ -44,7 +44,12 @@ interface ChangeCommon {
 
 export type Change =
   | (ChangeCommon & { readonly action: 'create'; readonly fields: readonly FieldChange[]; readonly resumes: boolean })
-  | (ChangeCommon & { readonly action: 'update'; readonly fields: readonly FieldChange[]; readonly impact: Impact; readonly because?: string })
+  | (ChangeCommon & {
+      readonly action: 'update';
+      readonly fields: readonly FieldChange[];
+      readonly impact: Impact;
+      readonly because?: string;
+    })
   | (ChangeCommon & { readonly action: 'replace'; readonly fields: readonly FieldChange[]; readonly because?: string })
   | (ChangeCommon & { readonly action: 'delete'; readonly because: string })
   | (ChangeCommon & { readonly action: 'forget'; readonly because: string });

@@ -1,0 +1,124 @@
+// Processes that outlive sbx: started detached, known by pid + start time + boot id, ended politely and then not.
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errnoOf, SbxError } from '../core/errors.ts';
+import type { ProcessRef } from '../core/state/facts.ts';
+
+let cachedBootId: string | undefined;
+
+/** Boot id of this host. */
+export function bootId(): string {
+  cachedBootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  return cachedBootId;
+}
+
+/** State letter and start time of a pid, or undefined when there is no such process. */
+export function readStat(pid: number): { readonly state: string; readonly startTime: string } | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The command may hold blanks and brackets: fields count from the last closing one.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0] ?? 'X', startTime: fields[19] ?? '' };
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return undefined;
+    throw error;
+  }
+}
+
+/** The reference of a running pid, or undefined when it is gone (zombies are). */
+export function refOf(pid: number): ProcessRef | undefined {
+  const stat = readStat(pid);
+  return stat === undefined || isDead(stat.state) ? undefined : { pid, startTime: stat.startTime, bootId: bootId() };
+}
+
+/** Whether exactly this process still runs. */
+export function isAlive(ref: ProcessRef | undefined): boolean {
+  if (ref === undefined || ref.bootId !== bootId()) return false;
+  const stat = readStat(ref.pid);
+  return stat !== undefined && stat.startTime === ref.startTime && !isDead(stat.state);
+}
+
+function isDead(state: string): boolean {
+  return state === 'Z' || state === 'X';
+}
+
+/** Words of a process's command line; empty when it is gone or not ours to read. */
+export function commandLineOf(pid: number): readonly string[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    return text === '' ? [] : text.replace(/\0$/, '').split('\0');
+  } catch {
+    // Gone, or another user's: neither can be one that we look for.
+    return [];
+  }
+}
+
+/** Running processes whose command line satisfies a test. Reads all of /proc once. */
+export function findProcesses(matches: (argv: readonly string[]) => boolean): readonly ProcessRef[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((name) => matches(commandLineOf(Number(name))))
+    .flatMap((name) => refOf(Number(name)) ?? []);
+}
+
+/** Starts a process in its own session that survives sbx; stdout and stderr go to the end of `logPath`. umask 077 applies. */
+export async function spawnDetached(
+  argv: readonly string[],
+  options: { readonly logPath: string; readonly cwd?: string; readonly env?: Readonly<Record<string, string>> },
+): Promise<ProcessRef & { readonly exited: Promise<number | string> }> {
+  const [program = '', ...args] = argv;
+  const log = openSync(options.logPath, 'a', 0o600);
+  const before = process.umask(0o077);
+  try {
+    const child = spawn(program, args, {
+      detached: true,
+      stdio: ['ignore', log, log],
+      cwd: options.cwd ?? '/',
+      env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/', ...options.env },
+    });
+    const exited = new Promise<number | string>((resolve) => {
+      child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown'));
+    });
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', (cause) => reject(new SbxError('SBX6001', `cannot run ${program}`, { cause })));
+    });
+    child.unref();
+    const pid = child.pid ?? 0;
+    const stat = readStat(pid);
+    return { pid, startTime: stat?.startTime ?? '', bootId: bootId(), exited };
+  } finally {
+    process.umask(before);
+    closeSync(log);
+  }
+}
+
+/** Sends SIGTERM, waits, then SIGKILL; resolves when the process is gone. A pid that was reused is never touched. */
+export async function endProcess(ref: ProcessRef | undefined, graceMs = 2000): Promise<void> {
+  if (ref === undefined || !isAlive(ref)) return;
+  signalProcess(ref, 'SIGTERM');
+  if (await waitForEnd(ref, graceMs)) return;
+  signalProcess(ref, 'SIGKILL');
+  if (!(await waitForEnd(ref, 10_000))) throw new SbxError('SBX6002', `process ${ref.pid} does not end on SIGKILL`);
+}
+
+/** Sends a signal to exactly this process; a process that is gone is no error. */
+export function signalProcess(ref: ProcessRef, signal: NodeJS.Signals): void {
+  if (!isAlive(ref)) return;
+  try {
+    process.kill(ref.pid, signal);
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error;
+  }
+}
+
+/** Waits until the process is gone; false when it still runs after `timeoutMs`. */
+export async function waitForEnd(ref: ProcessRef, timeoutMs: number): Promise<boolean> {
+  const deadline = performance.now() + timeoutMs;
+  for (let pauseMs = 2; isAlive(ref); pauseMs = Math.min(pauseMs * 2, 50)) {
+    if (performance.now() >= deadline) return false;
+    await delay(pauseMs);
+  }
+  return true;
+}
