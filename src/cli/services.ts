@@ -1,0 +1,179 @@
+// What commands need from the rest of sbx, as one interface. wire.ts implements it; tests of commands fake it.
+import type { Readable, Writable } from 'node:stream';
+import type { Address } from '../core/address.ts';
+import type { Checked } from '../core/checked.ts';
+import type { Desired, Output } from '../core/desired.ts';
+import type { Place } from '../core/diagnostic.ts';
+import type { DriverName } from '../core/plan/capabilities.ts';
+import type { Plan } from '../core/plan/plan.ts';
+import type { CachedImage, DoctorCheck, LockHolder, ShowReport, StatusReport } from '../core/render/status-model.ts';
+import type { ApplyResult, Emit } from '../engine/events.ts';
+
+export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** Global options with the environment already applied; nothing below src/cli reads the environment for them. */
+export interface GlobalOptions {
+  /** -f, in order, as given; empty means sbx.yaml in `cwd` or a parent */
+  readonly files: readonly string[];
+  /** --instance or SBX_INSTANCE */
+  readonly instance?: string;
+  /** --var k=v in order, later ones win over earlier; over --var-file, over SBX_VAR_k */
+  readonly vars: readonly { readonly name: string; readonly value: string }[];
+  readonly varFiles: readonly string[];
+  /** SBX_VAR_k of the environment, keyed by k */
+  readonly environmentVars: Readonly<Record<string, string>>;
+  readonly vmm: 'auto' | DriverName;
+  readonly json: boolean;
+  readonly color: boolean;
+  readonly logLevel: LogLevel;
+  /** --home or SBX_HOME */
+  readonly home?: string;
+  /** Absolute folders that a file may name files in, beside its own */
+  readonly allowPaths: readonly string[];
+  readonly allowPublicPorts: boolean;
+  /** Working directory, absolute */
+  readonly cwd: string;
+  /** Version of sbx */
+  readonly version: string;
+}
+
+/** The streams of the process, or those of a test. */
+export interface Io {
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
+  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
+}
+
+/** A file that was read and expanded. */
+export interface Loaded {
+  readonly desired: Desired;
+  /** Files that it was made of, absolute */
+  readonly files: readonly string[];
+}
+
+/** What to plan. Addresses are canonical. */
+export interface PlanRequest {
+  readonly mode: 'apply' | 'destroy';
+  /** Only these and what they need; empty means everything */
+  readonly targets: readonly Address[];
+  /** Replaced even when nothing changed */
+  readonly replace: readonly Address[];
+  /** destroy: volumes marked `protect` too */
+  readonly purge: boolean;
+  /** Whether apply waits for VMs to be ready */
+  readonly wait: boolean;
+  /** Take a sandbox over that was applied from another folder */
+  readonly takeOver: boolean;
+  /** A recorded hold: only these VMs are planned, for this alone */
+  readonly power?: { readonly to: 'start' | 'stop' | 'restart'; readonly vms: readonly Address[] };
+}
+
+export interface ApplyOptions {
+  readonly emit: Emit;
+  /** Most steps that run at a time */
+  readonly parallelism: number;
+  /** How long to wait for the lock in `ms`; 0 means not at all */
+  readonly lockTimeoutMs: number;
+  /** First Ctrl-C: finish or undo what runs, start nothing, write the state */
+  readonly signal: AbortSignal;
+}
+
+/** A plan with all that is needed to carry it out. Made without the lock. */
+export interface Planned {
+  readonly plan: Plan;
+  /** Whoever was applying while this was planned */
+  readonly busy?: LockHolder;
+  /** Applies exactly this plan. Fails with SBX4001 (lock), SBX3001 (the world moved); failures of steps are in the result. */
+  apply(options: ApplyOptions): Promise<Checked<ApplyResult>>;
+  /** Writes the plan with what it relied on, mode 0600 */
+  save(path: string): Promise<void>;
+}
+
+/** A VM of the recorded sandbox, canonical. */
+export interface GuestTarget {
+  readonly vm: Address;
+}
+
+export interface GuestCommand extends GuestTarget {
+  readonly argv: readonly string[];
+  readonly io: Io;
+  /** Whether the guest gets a terminal */
+  readonly tty: boolean;
+  readonly user?: string;
+  readonly signal: AbortSignal;
+}
+
+/** One end of a copy: a path of this host, or one in a guest. */
+export type CopyEnd =
+  | { readonly where: 'host'; readonly path: string }
+  | { readonly where: 'guest'; readonly vm: Address; readonly path: string };
+
+/** Into the guest. Failures to get there throw SBX8xxx. */
+export interface GuestServices {
+  /** Runs a command with the given streams; gives the command's own exit code. */
+  exec(command: GuestCommand): Promise<number>;
+  /** An interactive shell; gives its exit code. */
+  shell(
+    target: GuestTarget & { readonly io: Io; readonly user?: string; readonly signal: AbortSignal },
+  ): Promise<number>;
+  /** Exactly one end is a guest. */
+  copy(request: {
+    readonly from: CopyEnd;
+    readonly to: CopyEnd;
+    readonly recursive: boolean;
+    readonly signal: AbortSignal;
+  }): Promise<void>;
+  /** Connects the streams to the guest's console until Ctrl-] or the end of the VM. */
+  console(target: GuestTarget & { readonly io: Io; readonly signal: AbortSignal }): Promise<void>;
+  /** Writes the end of a log, then what is added to it while `follow`. */
+  logs(request: {
+    readonly vm: Address;
+    /** The serial console of the guest, or the VMM's own words */
+    readonly source: 'console' | 'vmm';
+    /** Last lines to begin with; absent means all */
+    readonly lines?: number;
+    readonly follow: boolean;
+    readonly write: (chunk: Uint8Array) => void;
+    readonly signal: AbortSignal;
+  }): Promise<void>;
+}
+
+export interface ImageServices {
+  list(): Promise<readonly CachedImage[]>;
+  /** Builds a recipe when its inputs changed, or always with `force`. */
+  build(request: {
+    readonly recipe: string;
+    readonly force: boolean;
+    readonly progress: (text: string) => void;
+    readonly signal: AbortSignal;
+  }): Promise<{ readonly image: CachedImage; readonly built: boolean }>;
+  /** Compares the cached files with their manifest; all images when `name` is absent. */
+  verify(name?: string): Promise<readonly { readonly image: CachedImage; readonly problems: readonly string[] }[]>;
+  /** Images that no sandbox of this home uses; removes them unless `dryRun`. */
+  prune(request: { readonly dryRun: boolean }): Promise<readonly CachedImage[]>;
+}
+
+/**
+ * Everything commands call. Made once per process by `createServices(options: GlobalOptions): Services` of wire.ts, which
+ * loads costly parts on first use. What a user can cause comes back as `Checked`; what broke is thrown as SbxError.
+ */
+export interface Services {
+  /** Reads, checks and expands the file; touches nothing else of the host. */
+  loadDesired(): Promise<Checked<Loaded>>;
+  /** Loads, observes, plans. Takes no lock, writes nothing. */
+  plan(request: PlanRequest): Promise<Checked<Planned>>;
+  /** A plan of a file made by `save`; fails with SBX3001 when the file, state or host moved since. */
+  openPlan(path: string): Promise<Checked<Planned>>;
+  /** Live table; reads the file only for the sandbox's name. */
+  status(): Promise<Checked<StatusReport>>;
+  /** Recorded and observed of one address or of all. Fails when nothing was ever applied. */
+  show(address?: Address): Promise<Checked<ShowReport>>;
+  /** Outputs of the file as last applied; sensitive ones with their value. */
+  outputs(): Promise<Checked<ReadonlyMap<string, Output>>>;
+  doctor(): Promise<readonly DoctorCheck[]>;
+  /** The source line of a place, for the caret */
+  sourceLine?(place: Place): string | undefined;
+  readonly guests: GuestServices;
+  readonly images: ImageServices;
+}
