@@ -7,4 +7,49 @@ export const vmmCodes = {
     summary: 'VMM did not start',
     meaning: 'The VMM process ended or its socket did not appear. The log of the VM says why.',
   },
+  SBX5002: {
+    severity: 'error',
+    summary: 'VMM refused a request',
+    meaning:
+      'The VMM answered a request with an error; its own words follow. Nothing was changed by the refused request.',
+  },
+  SBX5003: {
+    severity: 'error',
+    summary: 'VMM does not answer',
+    meaning:
+      'The VMM runs, or seemed to, but its socket gave no complete answer in time. Plan again: it reads what has become of the request.',
+  },
+  SBX5004: {
+    severity: 'error',
+    summary: 'VM runs already',
+    meaning: 'A VMM with the socket of this VM is running, so that a second one was not started. Plan again.',
+  },
+  SBX5005: {
+    severity: 'error',
+    summary: 'Guest did not follow a resize',
+    meaning:
+      'The VMM accepted a new size, but the guest has not given or taken all of it within the time. It may lack the driver, or use the memory.',
+  },
+  SBX5006: {
+    severity: 'error',
+    summary: 'Guest keeps a device',
+    meaning:
+      'The guest was asked to release a device and has not done so within the time. Unmount it in the guest and apply again.',
+  },
+  SBX5007: {
+    severity: 'error',
+    summary: 'VMM cannot do this',
+    meaning:
+      'This VMM, or the way this VM was started, cannot do what was asked while the VM runs. A restart of the VM can.',
+  },
+  SBX5008: {
+    severity: 'error',
+    summary: 'Socket path too long',
+    meaning: 'Unix sockets have paths of at most 107 bytes. Use a shorter home folder: set SBX_HOME.',
+  },
+  SBX5009: {
+    severity: 'error',
+    summary: 'Console not available',
+    meaning: 'The VM has no interactive console, or it cannot be opened by this user.',
+  },
 } as const satisfies Record<string, CodeEntry>;
