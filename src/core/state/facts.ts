@@ -44,6 +44,6 @@ export interface VmFacts {
   readonly vmmVersion?: string;
   /** Wall clock of the last start in `ms` since the epoch */
   readonly startedAtMs?: number;
-  /** Slot per hot-pluggable device id, kept so that a slot is not reused while a removal is pending */
-  readonly slots?: Readonly<Record<string, number>>;
+  /** Memory it was started with in `bytes`; live shrinking ends there */
+  readonly bootMemoryBytes?: number;
 }

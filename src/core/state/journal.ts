@@ -7,6 +7,8 @@ export type JournalRecord =
   | {
       readonly type: 'open';
       readonly format_version: 1;
+      /** Version of the sbx that applies */
+      readonly sbx_version?: string;
       readonly lineage: string;
       readonly serial: number;
       readonly command: string;
