@@ -4,6 +4,7 @@ import type { CodeEntry } from './entry.ts';
 export const planCodes = {
   SBX3001: {
     severity: 'error',
+    exit: 6,
     summary: 'Saved plan is stale',
     meaning: 'The file, the state or the host changed since the plan was saved. Plan again.',
   },

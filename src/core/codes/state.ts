@@ -4,6 +4,7 @@ import type { CodeEntry } from './entry.ts';
 export const stateCodes = {
   SBX4001: {
     severity: 'error',
+    exit: 4,
     summary: 'Sandbox is locked',
     meaning: 'Another sbx is working on this sandbox. Wait for it or use --lock-timeout.',
   },
@@ -32,6 +33,7 @@ export const stateCodes = {
   },
   SBX4006: {
     severity: 'error',
+    exit: 7,
     summary: 'Sandbox belongs to another folder',
     meaning:
       'A sandbox of this name was applied from another folder. Use --instance to run a copy of your own, or --take-over to make it yours.',
