@@ -20,6 +20,8 @@ export interface VmShape {
   readonly cpusMax: number;
   readonly memoryBytes: number;
   readonly memoryMaxBytes: number;
+  /** Least memory that a live change can reach, the size it booted with; absent means any */
+  readonly memoryFloorBytes?: number;
   /** Disk name → size in `bytes` as far as known, else null */
   readonly disks: Readonly<Record<string, number | null>>;
   /** NIC name → MAC address */
@@ -53,6 +55,8 @@ export interface ImageObservation {
   readonly cached: boolean;
   /** Size of the image's disk in `bytes`, when it has one and is known */
   readonly diskBytes?: number;
+  /** Why it can be neither built nor read, in words for users */
+  readonly problem?: string;
 }
 
 export interface Observed {

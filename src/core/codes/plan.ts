@@ -8,4 +8,63 @@ export const planCodes = {
     summary: 'Saved plan is stale',
     meaning: 'The file, the state or the host changed since the plan was saved. Plan again.',
   },
+  SBX3101: {
+    severity: 'error',
+    summary: 'Not enough memory',
+    meaning: 'The VMs that the plan starts ask for more memory than the host has available.',
+  },
+  SBX3102: {
+    severity: 'error',
+    summary: 'No VMM',
+    meaning: 'No VMM of this host can run what the file asks for. sbx doctor says what is missing and how to get it.',
+  },
+  SBX3103: {
+    severity: 'error',
+    summary: 'No network namespace',
+    meaning: 'The chosen VMM needs a network namespace, and this host does not allow one to this user.',
+  },
+  SBX3104: {
+    severity: 'warning',
+    summary: 'VMs do not see each other',
+    meaning:
+      'Without a network namespace each VM has a user network of its own: out to the world, but not to its neighbours.',
+  },
+  SBX3105: {
+    severity: 'error',
+    summary: 'Beyond what the VMM can do',
+    meaning: 'A size or number is outside what this version of the chosen VMM accepts.',
+  },
+  SBX3106: {
+    severity: 'error',
+    summary: 'Port is taken',
+    meaning: 'A port that the file publishes is used by another program or sandbox of this host.',
+  },
+  SBX3107: {
+    severity: 'error',
+    summary: 'Program is missing',
+    meaning: 'A program of the host that the plan needs is not installed.',
+  },
+  SBX3110: {
+    severity: 'error',
+    summary: 'Volume would be cut',
+    meaning: 'A volume only grows: cutting it would lose what lies at its end.',
+  },
+  SBX3111: {
+    severity: 'error',
+    exit: 7,
+    summary: 'Protected volume would be deleted',
+    meaning:
+      'A volume that is marked protect is deleted only by sbx destroy --purge, or after protect was set to false.',
+  },
+  SBX3120: {
+    severity: 'error',
+    summary: 'Image cannot be used',
+    meaning: 'A file of the image is missing or cannot be read, or its recipe is unknown.',
+  },
+  SBX3130: {
+    severity: 'error',
+    exit: 7,
+    summary: 'Refused by prevent_destroy',
+    meaning: 'The plan would remove or replace a VM whose lifecycle says prevent_destroy.',
+  },
 } as const satisfies Record<string, CodeEntry>;

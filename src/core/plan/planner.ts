@@ -1,0 +1,167 @@
+// The planner: a pure function of what is desired, recorded and observed, and of what the driver can do.
+import { type Address, kindOf, sandboxAddress } from '../address.ts';
+import { type Checked, checkedFrom } from '../checked.ts';
+import type { DesiredResource } from '../desired.ts';
+import type { Diagnostic } from '../diagnostic.ts';
+import type { Attrs, ResourceRecord } from '../state/state.ts';
+import { admit } from './admission.ts';
+import { highestImpact, worse } from './change.ts';
+import type { DraftStep, Outcome, PlanContext, PlanInputs, RulesTable, Subject } from './context.ts';
+import { resolveSteps, sortSteps } from './order.ts';
+import { outputChanges } from './outputs.ts';
+import type { Change, Drift, Impact, Plan } from './plan.ts';
+import { selectTargets } from './targets.ts';
+
+/** Order in which attributes are made: each kind may look at the ones before it. */
+const attrOrder = { image: 0, volume: 1, network: 2, vm: 3, sandbox: 4 } as const;
+/** Order in which changes are shown and `replace_triggered_by` is followed. */
+const planOrder = { sandbox: 0, image: 1, volume: 2, network: 3, vm: 4 } as const;
+
+/** Makes a plan. Fails with everything that stands in its way, all at once. */
+export function planSandbox(inputs: PlanInputs, rules: RulesTable): Checked<Plan> {
+  const found: Diagnostic[] = [];
+  const survey = surveyOf(inputs, rules, found);
+  const outcomes = outcomesOf(survey, rules);
+  const selected = selectTargets(outcomes, inputs.options.targets, survey.dependsOn);
+  const drafts = [...selected.values()].flatMap((outcome) => outcome.steps);
+  found.push(...admit(inputs, survey.planned, selected));
+  return checkedFrom(() => assemble(inputs, survey, selected, drafts, found), found);
+}
+
+interface Survey {
+  readonly context: PlanContext;
+  readonly records: ReadonlyMap<Address, ResourceRecord>;
+  readonly planned: ReadonlyMap<Address, Attrs>;
+  readonly dependsOn: (address: Address) => readonly Address[];
+  readonly changed: Set<Address>;
+}
+
+function surveyOf(inputs: PlanInputs, rules: RulesTable, found: Diagnostic[]): Survey {
+  const records = new Map((inputs.state?.resources ?? []).map((record) => [record.address, record]));
+  const desired =
+    inputs.mode === 'destroy' ? new Map<Address, DesiredResource>() : (inputs.desired?.resources ?? new Map());
+  const planned = new Map<Address, Attrs>();
+  const needs = new Map<Address, readonly Address[]>();
+  const users = new Map<Address, Set<Address>>();
+  const changed = new Set<Address>();
+  const context: PlanContext = {
+    mode: inputs.mode,
+    observed: inputs.observed,
+    capabilities: inputs.driver?.chosen,
+    hash: inputs.hash,
+    options: inputs.options,
+    desired,
+    plannedAttrs: (address) => planned.get(address),
+    record: (address) => records.get(address),
+    dependants: (address) => [...(users.get(address) ?? [])],
+    changes: (address) => changed.has(address),
+    report: (diagnostic) => found.push(diagnostic),
+  };
+  const use = (user: Address, used: Address): void => {
+    const set = users.get(used);
+    if (set === undefined) users.set(used, new Set([user]));
+    else set.add(user);
+  };
+  const inAttrOrder = [...desired.values()].sort((a, b) => attrOrder[a.kind] - attrOrder[b.kind]);
+  for (const resource of inAttrOrder) {
+    const kind = rulesFor(rules, resource.address);
+    planned.set(resource.address, kind.toAttrs(resource, context));
+    const dependsOn = kind.dependsOn(resource);
+    needs.set(resource.address, dependsOn);
+    for (const used of dependsOn) use(resource.address, used);
+  }
+  for (const record of records.values()) for (const used of record.dependsOn) use(record.address, used);
+  return {
+    context,
+    records,
+    planned,
+    dependsOn: (address) => needs.get(address) ?? records.get(address)?.dependsOn ?? [],
+    changed,
+  };
+}
+
+/** Rules of an address's kind, with the kind forgotten: each gets only its own attributes and records. */
+function rulesFor(rules: RulesTable, address: Address): AnyRules {
+  return rules[kindOf(address)] as unknown as AnyRules;
+}
+
+interface AnyRules {
+  readonly toAttrs: (desired: DesiredResource, context: PlanContext) => Attrs;
+  readonly dependsOn: (desired: DesiredResource) => readonly Address[];
+  readonly plan: (subject: Subject<Attrs, ResourceRecord>, context: PlanContext) => Outcome;
+}
+
+function outcomesOf(survey: Survey, rules: RulesTable): Map<Address, Outcome> {
+  const { context, records, planned } = survey;
+  const addresses = [...new Set([...context.desired.keys(), ...records.keys()])];
+  const sorted = addresses.sort((a, b) => planOrder[kindOf(a)] - planOrder[kindOf(b)]);
+  const outcomes = new Map<Address, Outcome>();
+  for (const address of sorted) {
+    const subject = {
+      address,
+      attrs: planned.get(address),
+      record: records.get(address),
+      dependsOn: survey.dependsOn(address),
+    };
+    const outcome = rulesFor(rules, address).plan(subject, context);
+    if (outcome.change !== undefined) survey.changed.add(address);
+    outcomes.set(address, outcome);
+  }
+  return outcomes;
+}
+
+function assemble(
+  inputs: PlanInputs,
+  survey: Survey,
+  outcomes: ReadonlyMap<Address, Outcome>,
+  drafts: readonly DraftStep[],
+  found: readonly Diagnostic[],
+): Plan {
+  const changes: Change[] = [];
+  const drift: Drift[] = [];
+  for (const outcome of outcomes.values()) {
+    if (outcome.change !== undefined) changes.push(outcome.change);
+    drift.push(...outcome.drift);
+  }
+  const removals = changes.filter(isRemoval);
+  const { state } = inputs;
+  return {
+    format_version: 1,
+    sandbox: sandboxOf(inputs),
+    ...(state === undefined ? {} : { prior: { lineage: state.lineage, serial: state.serial } }),
+    mode: inputs.mode,
+    ...(inputs.driver === undefined ? {} : { driver: inputs.driver }),
+    changes: [...changes.filter((change) => !isRemoval(change)), ...removals],
+    drift,
+    unchanged: outcomes.size - changes.length,
+    steps: sortSteps(resolveSteps(drafts)),
+    outputs: inputs.options.targets.length > 0 ? [] : outputChanges(inputs, survey.context.hash),
+    impact:
+      changes.length === 0 ? null : changes.reduce<Impact>((impact, change) => worse(impact, impactOf(change)), 'live'),
+    warnings: found.filter((diagnostic) => diagnostic.severity === 'warning'),
+  };
+}
+
+function isRemoval(change: Change): boolean {
+  return change.action === 'delete' || change.action === 'forget';
+}
+
+/** What a change costs at most. Removing what runs counts as replace: something is lost. */
+export function impactOf(change: Change): Impact {
+  switch (change.action) {
+    case 'create':
+    case 'forget':
+      return 'live';
+    case 'update':
+      return worse(change.impact, highestImpact(change.fields));
+    case 'replace':
+    case 'delete':
+      return 'replace';
+  }
+}
+
+function sandboxOf(inputs: PlanInputs): Plan['sandbox'] {
+  const from = inputs.desired ?? inputs.state;
+  const instance = from?.instance;
+  return { name: from?.name ?? sandboxAddress, ...(instance === undefined ? {} : { instance }) };
+}

@@ -1,0 +1,239 @@
+// What the sandbox itself is to the planner: folders, namespace, holder with its lease, uplink, packet filter, published ports.
+import { type Address, sandboxAddress, shortName } from '../../core/address.ts';
+import type { DesiredVm } from '../../core/desired.ts';
+import type { SandboxObservation } from '../../core/observed.ts';
+import { draftStep, free, idsOf } from '../../core/plan/change.ts';
+import { type DraftStep, type KindRules, noOutcome, type Outcome, type PlanContext } from '../../core/plan/context.ts';
+import type { Drift, FieldChange } from '../../core/plan/plan.ts';
+import { absent, isSame, shown } from '../../core/plan/values.ts';
+import type { Forward, SandboxAttrs } from '../../core/state/attrs.ts';
+import type { SandboxRecord } from '../../core/state/state.ts';
+
+export const sandboxRules: KindRules<'sandbox'> = {
+  toAttrs: (desired, context) => {
+    const networks: Record<string, { mode: 'nat' | 'isolated'; subnet: string }> = {};
+    const forwards: Forward[] = [];
+    for (const resource of context.desired.values()) {
+      if (resource.kind === 'network')
+        networks[shortName(resource.address)] = { mode: resource.mode, subnet: resource.subnet };
+      if (resource.kind === 'vm') forwards.push(...forwardsOf(resource));
+    }
+    const { connectivity } = context.observed.host;
+    const inside = connectivity === 'namespace';
+    return {
+      connectivity,
+      expiresMs: desired.expiresMs ?? null,
+      uplink: inside && (Object.values(networks).some((network) => network.mode === 'nat') || forwards.length > 0),
+      networks,
+      forwards: inside ? forwards : [],
+    };
+  },
+  dependsOn: () => [],
+  plan: (subject, context) => {
+    const { attrs, record } = subject;
+    if (attrs === undefined) return record === undefined ? noOutcome : close(record, context);
+    if (record === undefined || record.status !== 'ready') return open(attrs, record);
+    return update(attrs, record, context);
+  },
+};
+
+function forwardsOf(vm: DesiredVm): readonly Forward[] {
+  return [...vm.nics].flatMap(([network, nic]) =>
+    nic.ports.map((port) => ({ ...port, vm: vm.address, network, guestIp: nic.ip })),
+  );
+}
+
+/** A forward as people read it. */
+export function forwardText(forward: Forward): string {
+  const { hostIp, hostPort, vm, guestPort, protocol } = forward;
+  return `${hostIp}:${hostPort} → ${shortName(vm)}:${guestPort}/${protocol}`;
+}
+
+/** A forward as the uplink lists it. */
+export function forwardKey(forward: Forward): string {
+  return `${forward.hostIp}:${forward.hostPort}/${forward.protocol}→${forward.guestIp}:${forward.guestPort}`;
+}
+
+function openStep(attrs: SandboxAttrs, before?: SandboxRecord): DraftStep {
+  return draftStep(
+    sandboxAddress,
+    { op: 'sandbox.open', attrs },
+    { reaches: ['present'], ...(before === undefined ? {} : { before }) },
+  );
+}
+
+/** Uplink, then packet filter and ports: guests start only behind them. */
+function connectSteps(
+  attrs: SandboxAttrs,
+  needs: readonly DraftStep[],
+  uplink: 'start' | 'stop' | 'keep',
+): readonly DraftStep[] {
+  if (attrs.connectivity === 'user-net') return [];
+  const steps: DraftStep[] = [];
+  if (uplink === 'start') steps.push(draftStep(sandboxAddress, { op: 'sandbox.uplink' }, { needs }));
+  if (uplink === 'stop') steps.push(draftStep(sandboxAddress, { op: 'sandbox.uplink-stop' }, { needs }));
+  const rules = draftStep(
+    sandboxAddress,
+    { op: 'sandbox.rules', attrs },
+    { needs: [...needs, ...steps], reaches: ['started'] },
+  );
+  return [...steps, rules];
+}
+
+function leaseStep(expiresMs: number | null, needs: readonly DraftStep[]): DraftStep {
+  return draftStep(sandboxAddress, { op: 'sandbox.lease', expiresMs }, { needs });
+}
+
+/** Closes the chain: the record says what is true now. */
+function withRecord(steps: readonly DraftStep[], attrs: SandboxAttrs): readonly DraftStep[] {
+  const after = { type: 'patched', status: 'ready', attrs } as const;
+  return [...steps, draftStep(sandboxAddress, { op: 'record' }, { needs: steps, reaches: ['started'], after })];
+}
+
+function open(attrs: SandboxAttrs, record: SandboxRecord | undefined): Outcome {
+  const before: SandboxRecord = {
+    kind: 'sandbox',
+    address: sandboxAddress,
+    status: 'creating',
+    attrs,
+    facts: record?.facts ?? {},
+    dependsOn: [],
+  };
+  const first = openStep(attrs, before);
+  const lease = leaseStep(attrs.expiresMs, [first]);
+  const connect = connectSteps(attrs, [first], attrs.uplink ? 'start' : 'keep');
+  const steps = withRecord([first, lease, ...connect], attrs);
+  const fields: FieldChange[] = attrs.forwards.map((forward) => portField(forward, 'publish'));
+  if (attrs.expiresMs !== null) {
+    fields.unshift({
+      field: 'expires',
+      from: absent,
+      to: shown(attrs.expiresMs),
+      impact: 'live',
+      reason: 'new',
+      unit: 'ms',
+    });
+  }
+  const change = {
+    action: 'create',
+    address: sandboxAddress,
+    fields,
+    resumes: record !== undefined,
+    steps: idsOf(steps),
+    price: free,
+  } as const;
+  return { steps, drift: [], change };
+}
+
+function portField(forward: Forward, what: 'publish' | 'withdraw'): FieldChange {
+  const text = shown(forwardText(forward));
+  const field = `ports.${forward.hostIp}:${forward.hostPort}/${forward.protocol}`;
+  const reason = what === 'publish' ? 'published while the VM runs' : 'withdrawn while the VM runs';
+  return {
+    field,
+    from: what === 'publish' ? absent : text,
+    to: what === 'publish' ? text : absent,
+    impact: 'live',
+    reason,
+  };
+}
+
+function update(attrs: SandboxAttrs, record: SandboxRecord, context: PlanContext): Outcome {
+  const { sandbox } = context.observed;
+  const drift = driftOf(record, attrs, sandbox);
+  const fields = [...fieldsOf(attrs, record), ...drift.map(repairField)];
+  if (record.pending !== undefined && fields.length === 0) {
+    const reason = 'an earlier apply was cut short';
+    fields.push({ field: record.pending.op, from: shown('unfinished'), to: shown('done'), impact: 'live', reason });
+  }
+  if (fields.length === 0) return noOutcome;
+  const first = openStep(attrs);
+  const uplinkMissing = sandbox.uplink === 'absent' || sandbox.namespace === 'absent';
+  const uplink = attrs.uplink ? (uplinkMissing ? 'start' : 'keep') : record.attrs.uplink ? 'stop' : 'keep';
+  const connect = connectSteps(attrs, [first], uplink);
+  const steps = withRecord([first, leaseStep(attrs.expiresMs, [first]), ...connect], attrs);
+  const change = {
+    action: 'update',
+    address: sandboxAddress,
+    fields,
+    impact: 'live',
+    steps: idsOf(steps),
+    price: free,
+  } as const;
+  return { steps, drift, change };
+}
+
+function fieldsOf(attrs: SandboxAttrs, record: SandboxRecord): FieldChange[] {
+  const fields: FieldChange[] = [];
+  const changed = (field: string, from: unknown, to: unknown, reason: string, unit?: 'ms'): void => {
+    if (isSame(from, to)) return;
+    fields.push({
+      field,
+      from: shown(from ?? undefined),
+      to: shown(to ?? undefined),
+      impact: 'live',
+      reason,
+      ...(unit === undefined ? {} : { unit }),
+    });
+  };
+  changed('expires', record.attrs.expiresMs, attrs.expiresMs, 'the holder watches it', 'ms');
+  changed('connectivity', record.attrs.connectivity, attrs.connectivity, 'what this host allows changed');
+  changed('networks', record.attrs.networks, attrs.networks, 'the packet filter is loaded whole');
+  changed('uplink', record.attrs.uplink, attrs.uplink, 'networks of mode nat need it');
+  const now = new Set(attrs.forwards.map(forwardKey));
+  const was = new Set(record.attrs.forwards.map(forwardKey));
+  for (const forward of record.attrs.forwards)
+    if (!now.has(forwardKey(forward))) fields.push(portField(forward, 'withdraw'));
+  for (const forward of attrs.forwards) if (!was.has(forwardKey(forward))) fields.push(portField(forward, 'publish'));
+  return fields;
+}
+
+function driftOf(record: SandboxRecord, attrs: SandboxAttrs, seen: SandboxObservation): readonly Drift[] {
+  const drift: Drift[] = [];
+  const missing = (field: string, remedy: string): void => {
+    drift.push({ address: sandboxAddress, field, recorded: shown('present'), observed: absent, remedy });
+  };
+  if (seen.holder === 'absent') missing('holder', 'start it again');
+  if (record.attrs.connectivity === 'user-net') return drift;
+  if (seen.namespace === 'absent') {
+    missing('namespace', 'make it again, with all that was in it');
+    return drift;
+  }
+  if (record.attrs.uplink && attrs.uplink && seen.uplink === 'absent')
+    missing('uplink', 'start it again and publish its ports');
+  if (seen.rules === 'absent') missing('packet filter', 'load it again');
+  if (seen.rules === 'changed') {
+    drift.push({
+      address: sandboxAddress,
+      field: 'packet filter',
+      recorded: shown('ours'),
+      observed: shown('changed'),
+      remedy: 'load ours again',
+    });
+  }
+  if (seen.uplink === 'present') {
+    const there = new Set(seen.forwards);
+    for (const forward of record.attrs.forwards)
+      if (!there.has(forwardKey(forward)))
+        missing(`ports.${forward.hostIp}:${forward.hostPort}/${forward.protocol}`, 'publish it again');
+  }
+  return drift;
+}
+
+function repairField(drift: Drift): FieldChange {
+  return { field: drift.field, from: drift.observed, to: drift.recorded, impact: 'live', reason: drift.remedy };
+}
+
+function close(record: SandboxRecord, context: PlanContext): Outcome {
+  const requires = context.dependants(sandboxAddress).map((address: Address) => ({ address, point: 'gone' as const }));
+  const options = { before: { ...record, status: 'deleting' } as const, requires, after: { type: 'removed' } as const };
+  const steps = [draftStep(sandboxAddress, { op: 'sandbox.close' }, options)];
+  const change = {
+    action: 'delete',
+    address: sandboxAddress,
+    because: 'the sandbox goes',
+    steps: idsOf(steps),
+    price: free,
+  } as const;
+  return { steps, drift: [], change };
+}

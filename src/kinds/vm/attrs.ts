@@ -1,0 +1,93 @@
+// From a desired VM to what is recorded of it.
+import { kindOf } from '../../core/address.ts';
+import type { DesiredDisk, DesiredVm } from '../../core/desired.ts';
+import type { PlanContext } from '../../core/plan/context.ts';
+import { valueAt, withValueAt } from '../../core/plan/values.ts';
+import type { DiskAttrs, ImageAttrs, NicAttrs, VmAttrs, VolumeAttrs } from '../../core/state/attrs.ts';
+import type { VmRecord } from '../../core/state/state.ts';
+import { vmFields } from './fields.ts';
+
+/** Attributes of a desired VM. Fields under `ignore_changes` keep what is recorded. */
+export function toVmAttrs(desired: DesiredVm, context: PlanContext): VmAttrs {
+  const record = context.record(desired.address);
+  const recorded = record?.kind === 'vm' ? record : undefined;
+  const attrs: VmAttrs = {
+    image: desired.image,
+    imageDigest: digestOf(desired, context),
+    cmdline: desired.cmdline ?? '',
+    hostname: desired.hostname,
+    cpus: desired.cpus,
+    memory: desired.memory,
+    disks: mapValues(desired.disks, (disk) => toDiskAttrs(disk, context)),
+    nics: mapValues(desired.nics, (nic) => toNicAttrs(nic, context)),
+    env: mapValues(desired.env, (text) => (text.sensitive ? { sensitive: context.hash(text.value) } : text.value)),
+    state: desired.state,
+    hold: context.options.holds.get(desired.address) ?? recorded?.attrs.hold ?? false,
+    onExit: desired.onExit,
+    ready: desired.ready ?? null,
+    lifecycle: desired.lifecycle,
+    driver: context.capabilities?.driver ?? recorded?.attrs.driver ?? 'qemu',
+  };
+  return recorded === undefined ? attrs : keepIgnored(attrs, recorded);
+}
+
+function digestOf(desired: DesiredVm, context: PlanContext): string {
+  const image = context.plannedAttrs(desired.image) as ImageAttrs | undefined;
+  return image?.digest ?? '';
+}
+
+function toDiskAttrs(disk: DesiredDisk, context: PlanContext): DiskAttrs {
+  switch (disk.type) {
+    case 'root':
+      return { type: 'root', sizeBytes: disk.sizeBytes ?? null };
+    case 'scratch':
+      return { type: 'scratch', sizeBytes: disk.sizeBytes };
+    case 'volume': {
+      const volume = context.plannedAttrs(disk.volume) as VolumeAttrs | undefined;
+      return { type: 'volume', volume: disk.volume, sizeBytes: volume?.sizeBytes ?? 0, readonly: disk.readonly };
+    }
+  }
+}
+
+function toNicAttrs(
+  nic: DesiredVm['nics'] extends ReadonlyMap<string, infer N> ? N : never,
+  context: PlanContext,
+): NicAttrs {
+  const userNet = context.observed.host.connectivity === 'user-net';
+  const { network, ip, prefix, gateway, mac } = nic;
+  return { network, ip, prefix, gateway, mac, forwards: userNet ? nic.ports : [] };
+}
+
+function mapValues<V, W>(map: ReadonlyMap<string, V>, change: (value: V) => W): Readonly<Record<string, W>> {
+  const result: Record<string, W> = {};
+  for (const [key, value] of map) result[key] = change(value);
+  return result;
+}
+
+/** Paths in the attributes that a field path of the file covers: itself and everything below. */
+function keepIgnored(attrs: VmAttrs, record: VmRecord): VmAttrs {
+  let kept = attrs;
+  for (const ignored of attrs.lifecycle.ignoreChanges) {
+    for (const path of pathsOf(ignored)) kept = withValueAt(kept, path, valueAt(record.attrs, path));
+  }
+  return kept;
+}
+
+/** A field path in the words of the file as paths in the attributes. */
+function pathsOf(field: string): readonly (readonly string[])[] {
+  const scalar = vmFields
+    .filter((rule) => rule.field === field || rule.field.startsWith(`${field}.`))
+    .map((rule) => rule.path);
+  if (scalar.length > 0) return scalar;
+  const [first = '', ...rest] = field.split('.');
+  return [[first === 'networks' ? 'nics' : first, ...rest]];
+}
+
+/** What must be there before a VM. */
+export function vmDependsOn(desired: DesiredVm): readonly VmRecord['address'][] {
+  const all = new Set<VmRecord['address']>([desired.image]);
+  for (const disk of desired.disks.values()) if (disk.type === 'volume') all.add(disk.volume);
+  for (const nic of desired.nics.values()) all.add(nic.network);
+  for (const { address } of desired.dependsOn) if (kindOf(address) === 'vm') all.add(address);
+  return [...all];
+}

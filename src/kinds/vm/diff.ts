@@ -1,0 +1,105 @@
+// Which fields of a VM change, from what to what, at which price; and what changed behind our back.
+import type { VmObservation, VmShape } from '../../core/observed.ts';
+import type { PlanContext } from '../../core/plan/context.ts';
+import type { Drift, FieldChange, PlanValue } from '../../core/plan/plan.ts';
+import { absent, isSame, shown, shownText, valueAt } from '../../core/plan/values.ts';
+import type { VmAttrs } from '../../core/state/attrs.ts';
+import type { VmRecord } from '../../core/state/state.ts';
+import { type Cost, diskCost, envCost, nicCost, vmFields } from './fields.ts';
+
+/** Recorded attributes corrected by what a living VM shows. */
+export function priorAttrs(record: VmRecord, observation: VmObservation): VmAttrs {
+  const shape = shapeOf(observation);
+  if (shape === undefined) return record.attrs;
+  const { attrs } = record;
+  const disks = Object.entries(attrs.disks).filter(([name]) => shape.disks[name] !== undefined);
+  const nics = Object.entries(attrs.nics).filter(([name]) => shape.nics[name] !== undefined);
+  return {
+    ...attrs,
+    cpus: { count: shape.cpus, max: shape.cpusMax },
+    memory: { sizeBytes: shape.memoryBytes, maxBytes: shape.memoryMaxBytes },
+    disks: Object.fromEntries(disks),
+    nics: Object.fromEntries(nics.map(([name, nic]) => [name, { ...nic, mac: shape.nics[name] ?? nic.mac }])),
+  };
+}
+
+/** What a living VM shows of itself, or undefined. */
+export function shapeOf(observation: VmObservation): VmShape | undefined {
+  return observation.state === 'running' || observation.state === 'paused' ? observation : undefined;
+}
+
+/** All fields in which planned and prior differ. A VM that does not run takes every change at its next boot. */
+export function fieldChanges(
+  prior: VmAttrs,
+  planned: VmAttrs,
+  record: VmRecord,
+  context: PlanContext,
+  alive: boolean,
+): readonly FieldChange[] {
+  const { capabilities } = context;
+  const cost = { prior, planned, capabilities, bootMemoryBytes: record.facts.bootMemoryBytes };
+  const fields: FieldChange[] = [];
+  const add = (field: string, from: PlanValue, to: PlanValue, at: Cost, unit?: 'bytes' | 'ms'): void => {
+    const price = alive || at.impact !== 'restart' ? at : { impact: 'next-boot' as const, reason: 'it does not run' };
+    fields.push({ field, from, to, ...price, ...(unit === undefined ? {} : { unit }) });
+  };
+  for (const rule of vmFields) {
+    const from = valueAt(prior, rule.path);
+    const to = valueAt(planned, rule.path);
+    if (!isSame(from, to)) add(rule.field, shown(from), shown(to), rule.cost(cost), rule.unit);
+  }
+  for (const name of bothKeys(prior.disks, planned.disks)) {
+    const [from, to] = [prior.disks[name], planned.disks[name]];
+    if (!isSame(from, to)) add(`disks.${name}`, shown(from), shown(to), diskCost(from, to, capabilities));
+  }
+  for (const name of bothKeys(prior.nics, planned.nics)) {
+    const [from, to] = [prior.nics[name], planned.nics[name]];
+    if (!isSame(from, to)) add(`networks.${name}`, shown(from), shown(to), nicCost);
+  }
+  for (const name of bothKeys(prior.env, planned.env)) {
+    const [from, to] = [prior.env[name], planned.env[name]];
+    if (!isSame(from, to)) add(`env.${name}`, shownText(from), shownText(to), envCost);
+  }
+  return fields;
+}
+
+function bothKeys(a: object, b: object): readonly string[] {
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])];
+}
+
+/** What a living VM shows otherwise than recorded. The remedy is left to the change that it leads to. */
+export function shapeDrift(record: VmRecord, observation: VmObservation, planned: VmAttrs): readonly Drift[] {
+  const shape = shapeOf(observation);
+  if (shape === undefined || record.status !== 'ready') return [];
+  const { attrs, address } = record;
+  const drift: Drift[] = [];
+  const compare = (field: string, recorded: unknown, observed: unknown, wanted: unknown, unit?: 'bytes'): void => {
+    if (isSame(recorded, observed)) return;
+    const remedy = isSame(observed, wanted) ? 'none: the file asks for the same now' : 'set it back to the file';
+    drift.push({
+      address,
+      field,
+      recorded: shown(recorded),
+      observed: shown(observed),
+      remedy,
+      ...(unit === undefined ? {} : { unit }),
+    });
+  };
+  compare('cpus.count', attrs.cpus.count, shape.cpus, planned.cpus.count);
+  compare('cpus.max', attrs.cpus.max, shape.cpusMax, planned.cpus.max);
+  compare('memory.size', attrs.memory.sizeBytes, shape.memoryBytes, planned.memory.sizeBytes, 'bytes');
+  compare('memory.max', attrs.memory.maxBytes, shape.memoryMaxBytes, planned.memory.maxBytes, 'bytes');
+  for (const name of Object.keys(attrs.disks)) {
+    if (shape.disks[name] === undefined)
+      drift.push({
+        address,
+        field: `disks.${name}`,
+        recorded: shown('attached'),
+        observed: absent,
+        remedy: 'attach it again',
+      });
+  }
+  for (const [name, nic] of Object.entries(attrs.nics))
+    compare(`networks.${name}.mac`, nic.mac, shape.nics[name], planned.nics[name]?.mac);
+  return drift;
+}

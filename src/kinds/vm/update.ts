@@ -1,0 +1,148 @@
+// The steps of an update: live where every field allows it, through one restart otherwise.
+import { draftStep } from '../../core/plan/change.ts';
+import type { DraftStep, PlanContext } from '../../core/plan/context.ts';
+import { isSame } from '../../core/plan/values.ts';
+import type { DiskAttrs, VmAttrs } from '../../core/state/attrs.ts';
+import type { VmRecord } from '../../core/state/state.ts';
+import type { RunState } from './run-state.ts';
+import { ownDisks, prepareSteps, readyStep, startSteps, stopStep } from './steps.ts';
+
+export interface Update {
+  readonly attrs: VmAttrs;
+  readonly prior: VmAttrs;
+  readonly record: VmRecord;
+  /** NICs whose tap is to be plugged into its bridge again */
+  readonly unplugged: readonly string[];
+  readonly run: RunState;
+  readonly context: PlanContext;
+  readonly alive: boolean;
+  readonly restart: boolean;
+}
+
+/** Steps of an update that needs no replacement. */
+export function updateSteps(update: Update): readonly DraftStep[] {
+  const { run, restart, alive } = update;
+  if (restart || run.need === 'start' || run.need === 'stop' || run.need === 'restart') return throughBoot(update);
+  return alive ? liveSteps(update) : offSteps(update);
+}
+
+/** Stop, change what can only change while it is off, start if it shall run. */
+function throughBoot(update: Update): readonly DraftStep[] {
+  const { attrs, record, context } = update;
+  const { address } = record;
+  const stop = stopStep(address);
+  const off = offDevices(update, [stop]);
+  const cleared = [stop, ...off];
+  const prepared = prepareSteps({ address, attrs, context, needs: cleared });
+  const last = startSteps({ address, attrs, context, needs: [...cleared, ...prepared] });
+  return [...cleared, ...prepared, ...last];
+}
+
+/** A VM that does not run and shall not: files follow the file, the record too. */
+function offSteps(update: Update): readonly DraftStep[] {
+  const { attrs, record, context } = update;
+  const { address } = record;
+  const off = offDevices(update, []);
+  const prepared = prepareSteps({ address, attrs, context, needs: off });
+  const keep = draftStep(
+    address,
+    { op: 'record' },
+    { needs: [...off, ...prepared], after: { type: 'patched', status: 'ready', attrs } },
+  );
+  return [...off, ...prepared, keep];
+}
+
+/** Files and taps of devices that go. */
+function offDevices(update: Update, needs: readonly DraftStep[]): readonly DraftStep[] {
+  const { attrs, record, context } = update;
+  const { address } = record;
+  const disks = ownDisks(record.attrs.disks)
+    .filter((disk) => attrs.disks[disk]?.type !== record.attrs.disks[disk]?.type)
+    .map((disk) => draftStep(address, { op: 'vm.disk-delete', disk }, { about: disk, needs }));
+  if (context.observed.host.connectivity === 'user-net' || context.observed.sandbox.namespace === 'absent')
+    return disks;
+  const taps = Object.keys(record.attrs.nics)
+    .filter((nic) => attrs.nics[nic] === undefined)
+    .map((nic) => draftStep(address, { op: 'vm.tap-remove', nic }, { about: nic, needs }));
+  return [...disks, ...taps];
+}
+
+/** One step after the other: a VMM takes one change at a time. */
+function liveSteps(update: Update): readonly DraftStep[] {
+  const { attrs, prior, record, run } = update;
+  const { address } = record;
+  const steps: DraftStep[] = [];
+  const then = (step: (needs: readonly DraftStep[]) => DraftStep): void => {
+    steps.push(step(steps.slice(-1)));
+  };
+  for (const nic of update.unplugged) {
+    const network = attrs.nics[nic]?.network;
+    if (network === undefined) continue;
+    then((needs) =>
+      draftStep(
+        address,
+        { op: 'vm.tap', nic, network },
+        { about: nic, needs, requires: [{ address: network, point: 'present' }] },
+      ),
+    );
+  }
+  if (run.need === 'resume') then((needs) => draftStep(address, { op: 'vm.resume' }, { needs }));
+  if (attrs.cpus.count !== prior.cpus.count) {
+    const after = { type: 'patched', attrs: { cpus: attrs.cpus } } as const;
+    then((needs) => draftStep(address, { op: 'vm.cpus', count: attrs.cpus.count }, { needs, after }));
+  }
+  if (attrs.memory.sizeBytes !== prior.memory.sizeBytes) {
+    const after = { type: 'patched', attrs: { memory: attrs.memory } } as const;
+    then((needs) => draftStep(address, { op: 'vm.memory', sizeBytes: attrs.memory.sizeBytes }, { needs, after }));
+  }
+  for (const make of diskSteps(update)) then(make);
+  if (run.need === 'wait') then((needs) => readyStep(address, attrs, needs));
+  // What no step carries is true as soon as it is recorded.
+  const after = { type: 'patched', status: 'ready', attrs } as const;
+  then((needs) => draftStep(address, { op: 'record' }, { needs, reaches: ['present', 'started'], after }));
+  return steps;
+}
+
+type StepMaker = (needs: readonly DraftStep[]) => DraftStep;
+
+function diskSteps(update: Update): readonly StepMaker[] {
+  const { attrs, prior } = update;
+  const gone = Object.entries(prior.disks).filter(([name]) => attrs.disks[name] === undefined);
+  return [
+    ...gone.flatMap(([name, disk]) => detachSteps(update, name, disk)),
+    ...Object.entries(attrs.disks).flatMap(([name, disk]) => {
+      const was = prior.disks[name];
+      if (was === undefined) return attachSteps(update, name, disk);
+      return disk.sizeBytes === null || isSame(was.sizeBytes, disk.sizeBytes)
+        ? []
+        : [growStep(update, name, disk, disk.sizeBytes)];
+    }),
+  ];
+}
+
+function detachSteps({ record: { address } }: Update, name: string, disk: DiskAttrs): readonly StepMaker[] {
+  const detach: StepMaker = (needs) => draftStep(address, { op: 'vm.disk-detach', disk: name }, { about: name, needs });
+  if (disk.type === 'volume') return [detach];
+  return [detach, (needs) => draftStep(address, { op: 'vm.disk-delete', disk: name }, { about: name, needs })];
+}
+
+function attachSteps({ attrs, record: { address } }: Update, name: string, disk: DiskAttrs): readonly StepMaker[] {
+  const requires = volumeOf(disk);
+  const attach: StepMaker = (needs) =>
+    draftStep(address, { op: 'vm.disk-attach', disk: name, attrs }, { about: name, needs, requires });
+  if (disk.type === 'volume') return [attach];
+  const { image } = attrs;
+  return [
+    (needs) => draftStep(address, { op: 'vm.disk-create', disk: name, image, attrs }, { about: name, needs }),
+    attach,
+  ];
+}
+
+function growStep({ record: { address } }: Update, name: string, disk: DiskAttrs, sizeBytes: number): StepMaker {
+  const requires = volumeOf(disk);
+  return (needs) => draftStep(address, { op: 'vm.disk-grow', disk: name, sizeBytes }, { about: name, needs, requires });
+}
+
+function volumeOf(disk: DiskAttrs): NonNullable<DraftStep['requires']> {
+  return disk.type === 'volume' ? [{ address: disk.volume, point: 'present' }] : [];
+}
