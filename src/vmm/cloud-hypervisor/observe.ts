@@ -1,0 +1,115 @@
+// Reading one VM: the socket first, the process only when the socket does not answer. Runs for every VM on every plan.
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import { errnoOf } from '../../core/errors.ts';
+import type { VmObservation } from '../../core/observed.ts';
+import { bootId, isAlive, waitForEnd } from '../../host/processes.ts';
+import type { VmRef } from '../driver.ts';
+import { describeRefusal, kindOfRefusal, toRefusal } from './api-error.ts';
+import { filesOf, type VmFiles } from './argv.ts';
+import { toVmShape } from './convert.ts';
+import { findProcess, findServing } from './process.ts';
+import { describeRead, infoOf, readPatiently } from './session.ts';
+
+/** What the VM is in now. Never throws for that; one connection, no process is looked at while the socket answers. */
+export async function observe(ref: VmRef, timeoutMs: number): Promise<VmObservation> {
+  const files = filesOf(ref.paths);
+  const read = await readPatiently(files.apiSocket, '/api/v1/vm.info', timeoutMs);
+  switch (read.type) {
+    case 'reply':
+      return fromReply(read.status, read.text);
+    case 'absent':
+      return withoutSocket(ref, files);
+    case 'refused':
+      return withDeadSocket(ref);
+    case 'timeout':
+    case 'garbled':
+    case 'failed':
+      return { state: 'unresponsive', reason: describeRead(read, timeoutMs) };
+    case 'busy':
+      // A VMM that is just ending breaks connections too.
+      return afterBrokenConnection(ref, files, read.reason);
+  }
+}
+
+function fromReply(status: number, text: string): VmObservation {
+  if (status !== 200) {
+    const refusal = toRefusal(status, text);
+    return kindOfRefusal(refusal) === 'no-vm'
+      ? { state: 'dead', reason: 'its VMM runs but holds no VM: a start was cut short' }
+      : { state: 'unresponsive', reason: `it refuses to tell its state: ${describeRefusal(refusal)}` };
+  }
+  const info = infoOf(text);
+  if (info === undefined) return { state: 'unresponsive', reason: 'its answer is no state of a VM' };
+  switch (info.state) {
+    case 'Running':
+      return { state: 'running', ...toVmShape(info) };
+    case 'Paused':
+    case 'BreakPoint':
+      return { state: 'paused', ...toVmShape(info) };
+    case 'Created':
+    case 'Shutdown':
+      return { state: 'dead', reason: 'its VMM runs but the VM is not booted' };
+    default:
+      return { state: 'unresponsive', reason: `it is in the unknown state ${JSON.stringify(info.state)}` };
+  }
+}
+
+async function withoutSocket(ref: VmRef, files: VmFiles): Promise<VmObservation> {
+  if (ref.process === undefined) {
+    // The mark is there from before the spawn: without it no process of this VM was ever started.
+    const found = existsSync(files.intent) ? findServing(files)[0] : undefined;
+    return found === undefined
+      ? { state: 'absent' }
+      : { state: 'dead', reason: `its VMM (pid ${found.pid}) runs but has no socket` };
+  }
+  if (ref.process.bootId !== bootId()) return { state: 'dead', reason: 'the host was started anew since' };
+  // A VMM removes its socket a moment before it ends.
+  if (isAlive(ref.process) && !(await waitForEnd(ref.process, 1000))) {
+    return { state: 'dead', reason: `its VMM (pid ${ref.process.pid}) runs but its socket is gone` };
+  }
+  return endedCleanly(files)
+    ? { state: 'exited' }
+    : { state: 'dead', reason: 'its VMM was killed or crashed, and its socket is gone' };
+}
+
+function withDeadSocket(ref: VmRef): VmObservation {
+  const process = findProcess(ref);
+  return {
+    state: 'dead',
+    reason:
+      process === undefined
+        ? 'its VMM ended without cleaning up: it was killed or crashed'
+        : `its VMM (pid ${process.pid}) runs but does not listen`,
+  };
+}
+
+async function afterBrokenConnection(ref: VmRef, files: VmFiles, reason: string): Promise<VmObservation> {
+  if (ref.process !== undefined && !isAlive(ref.process)) {
+    return existsSync(files.apiSocket) ? withDeadSocket(ref) : withoutSocket(ref, files);
+  }
+  return { state: 'unresponsive', reason };
+}
+
+/** Whether the last events of the VMM tell of its end: written on a clean one only. A log that is not there is not asked. */
+function endedCleanly(files: VmFiles): boolean {
+  const tail = tailOf(files.eventsLog, 2048);
+  return tail === undefined || /"event":\s*"(?:shutdown|deleted)"/.test(tail);
+}
+
+function tailOf(path: string, bytes: number): string | undefined {
+  let file: number;
+  try {
+    file = openSync(path, 'r');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    const { size } = fstatSync(file);
+    const buffer = Buffer.alloc(Math.min(bytes, size));
+    readSync(file, buffer, 0, buffer.length, size - buffer.length);
+    return buffer.toString('utf8');
+  } finally {
+    closeSync(file);
+  }
+}
