@@ -1,23 +1,117 @@
 // host.json: what the sandboxes of a home share. Today the ports of the host that they publish.
-import type { Checked } from '../core/checked.ts';
+import { dirname, join } from 'node:path';
+import { type Checked, failed, ok } from '../core/checked.ts';
 import type { PublishedPort } from '../core/desired.ts';
-import { bug } from '../core/errors.ts';
-import type { Home } from './home.ts';
+import { diagnostic } from '../core/diagnostic.ts';
+import { readTextIfThere, writeFileAtomic } from '../host/files.ts';
+import { type Home, hostFilePath } from './home.ts';
+import { homeFailure } from './home-failure.ts';
+import { listLayouts } from './list.ts';
+import { acquireLock } from './lock.ts';
 
 /** An end on the host. */
 export type HostPort = Pick<PublishedPort, 'hostIp' | 'hostPort' | 'protocol'>;
 
-/** Reserves ports for a sandbox, beside those it has; SBX4010 when another sandbox has one of them, and then none is reserved. */
+type Reservations = ReadonlyMap<string, string>;
+
+/**
+ * Reserves ports for a sandbox, beside those it has. SBX4010 when another sandbox has one of them, and then none is
+ * reserved; SBX4011 when host.json is damaged; SBX4001 when it stays locked. Entries of sandboxes without state go.
+ */
 export async function reservePorts(home: Home, sandboxId: string, ports: readonly HostPort[]): Promise<Checked<void>> {
-  return bug(`${home.state} ${sandboxId} ${ports.length}`);
+  return change(home, sandboxId, (reserved) => {
+    const taken = ports.flatMap((port) => conflictOf(port, sandboxId, reserved) ?? []);
+    const [first, ...rest] = taken;
+    if (first !== undefined) return failed(first, ...rest);
+    return ok(new Map([...reserved, ...ports.map((port) => [portKey(port), sandboxId] as const)]));
+  });
 }
 
 /** Gives ports up; without `ports` all that the sandbox has. Ports of others are left alone. */
-export async function releasePorts(home: Home, sandboxId: string, ports?: readonly HostPort[]): Promise<void> {
-  return bug(`${home.state} ${sandboxId} ${ports?.length}`);
+export async function releasePorts(home: Home, sandboxId: string, ports?: readonly HostPort[]): Promise<Checked<void>> {
+  const given = ports === undefined ? undefined : new Set(ports.map(portKey));
+  return change(home, sandboxId, (reserved) =>
+    ok(new Map([...reserved].filter(([key, id]) => id !== sandboxId || (given !== undefined && !given.has(key))))),
+  );
 }
 
-/** Reserved ports `hostIp:hostPort/protocol` → sandbox id. Writes nothing; entries of sandboxes without a state are left out. */
-export async function readReservations(home: Home): Promise<Checked<ReadonlyMap<string, string>>> {
-  return bug(home.state);
+/** Reserved ports, `hostIp:hostPort/protocol` → sandbox id, of sandboxes that have a state. Writes nothing. */
+export async function readReservations(home: Home): Promise<Checked<Reservations>> {
+  const read = await readHostFile(home);
+  return read.ok && read.value.size > 0 ? ok(await living(home, read.value)) : read;
+}
+
+/** `127.0.0.1:8080/tcp` */
+export function portKey(port: HostPort): string {
+  return `${port.hostIp}:${port.hostPort}/${port.protocol}`;
+}
+
+/** Reads, changes and writes under a lock of its own, held for milliseconds. */
+async function change(
+  home: Home,
+  sandboxId: string,
+  to: (reserved: Reservations) => Checked<Reservations>,
+): Promise<Checked<void>> {
+  const path = hostFilePath(home);
+  const owner = { user: String(process.getuid?.() ?? ''), command: `ports of ${sandboxId}` };
+  const lock = await acquireLock(join(dirname(path), 'host.lock'), { timeoutMs: 30_000, owner });
+  if (!lock.ok) return lock;
+  try {
+    const read = await readHostFile(home);
+    if (!read.ok) return read;
+    const before = await living(home, read.value, sandboxId);
+    const after = to(before);
+    if (!after.ok) return after;
+    const text = formatHostFile(after.value);
+    if (text !== formatHostFile(read.value)) await writeFileAtomic(path, text).catch(homeFailure(`write ${path}`));
+    return ok(undefined);
+  } finally {
+    lock.value.release();
+  }
+}
+
+/** Entries whose sandbox still has a state or a journal, or is the one at work, which may have neither yet. */
+async function living(home: Home, reserved: Reservations, own?: string): Promise<Reservations> {
+  const ids = new Set((await listLayouts(home)).map((layout) => layout.id));
+  return new Map([...reserved].filter(([, id]) => id === own || ids.has(id)));
+}
+
+async function readHostFile(home: Home): Promise<Checked<Reservations>> {
+  const path = hostFilePath(home);
+  const text = await readTextIfThere(path);
+  const ports = text === undefined ? {} : parsePorts(text);
+  if (ports !== undefined) return ok(new Map(Object.entries(ports)));
+  const hint = `When no sbx is at work it may be deleted; running sandboxes reserve again at their next apply:\nrm ${path}`;
+  return failed(diagnostic('SBX4011', { detail: `${path} is not as sbx wrote it.`, hint }));
+}
+
+function parsePorts(text: string): Record<string, string> | undefined {
+  try {
+    const json = JSON.parse(text);
+    const ports = json?.format_version === 1 ? json.ports : undefined;
+    if (typeof ports !== 'object' || ports === null) return undefined;
+    return Object.values(ports).every((id) => typeof id === 'string') ? ports : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function formatHostFile(reserved: Reservations): string {
+  const ports = Object.fromEntries([...reserved].sort(([a], [b]) => (a < b ? -1 : 1)));
+  return `${JSON.stringify({ format_version: 1, ports }, null, 2)}\n`;
+}
+
+/** 0.0.0.0 is every address of the host. */
+function conflictOf(port: HostPort, sandboxId: string, reserved: Reservations) {
+  const end = `:${port.hostPort}/${port.protocol}`;
+  const clash = [...reserved].find(([key, id]) => {
+    if (id === sandboxId || !key.endsWith(end)) return false;
+    const ip = key.slice(0, -end.length);
+    return ip === port.hostIp || ip === '0.0.0.0' || port.hostIp === '0.0.0.0';
+  });
+  if (clash === undefined) return undefined;
+  return diagnostic('SBX4010', {
+    detail: `${portKey(port)} is reserved by the sandbox "${clash[1]}"${clash[0] === portKey(port) ? '' : ` as ${clash[0]}`}.`,
+    hint: 'Publish another port of the host, or let sbx pick one: "auto:PORT".',
+  });
 }

@@ -4,12 +4,9 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { SbxError } from '../core/errors.ts';
 import type { JournalRecord } from '../core/state/journal.ts';
-import { formatRecords } from '../core/state/journal-text.ts';
+import { formatRecords, type JournalHeader } from '../core/state/journal-text.ts';
 import { syncFolder } from '../host/files.ts';
 import type { SandboxLayout } from './home.ts';
-
-/** The first record of a journal. */
-export type JournalHeader = Extract<JournalRecord, { type: 'open' }>;
 
 export interface Journal {
   /**

@@ -1,58 +1,66 @@
-// State files: read together with their journal, written whole, with backups. A kill at any moment loses nothing.
-import type { Checked } from '../core/checked.ts';
-import type { Diagnostic } from '../core/diagnostic.ts';
+// State files: written whole, with backups, in an order in which a kill at any moment loses nothing.
+import { realpath, rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { type Diagnostic, diagnostic } from '../core/diagnostic.ts';
 import { bug } from '../core/errors.ts';
 import type { State } from '../core/state/state.ts';
-import type { SandboxLayout } from './home.ts';
-
-/** What is recorded of a sandbox now: its state file with its journal replayed. */
-export interface Snapshot {
-  /** Absent when nothing was ever applied */
-  readonly state: State | undefined;
-  /** Whether a journal is there that is not part of the state file yet: an apply is running, or was killed */
-  readonly unfinished: boolean;
-  /** Equal as long as nothing was recorded: lineage, serial and bytes of the journal */
-  readonly stamp: string;
-}
-
-/** Reads state and journal; writes nothing. SBX4002 to SBX4005 say what is damaged and name the backups. */
-export async function readSnapshot(layout: SandboxLayout): Promise<Checked<Snapshot>> {
-  return bug(layout.id);
-}
+import { formatState } from '../core/state/state-text.ts';
+import { ensurePrivateFolder, writeFileAtomic } from '../host/files.ts';
+import { keepBackup, pruneBackups } from './backups.ts';
+import { type SandboxLayout, statesDir } from './home.ts';
+import { homeFailure } from './home-failure.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /**
- * Writes a state with the next serial and gives it as written: backup of the old file, atomic replace, then removal
- * of the journal, which is part of the state now. Needs the lock. Throws SBX4008.
+ * Writes a state with the next serial and gives it as written. Order: backup of the old file, atomic replace of the
+ * state, removal of the journal. Killed before the replace, old state and journal are as they were; after it, the
+ * journal is of an older serial and therefore ignored. Needs the lock. Throws SBX4008.
  */
 export async function writeState(layout: SandboxLayout, state: State): Promise<State> {
-  return bug(`${layout.id} ${state.serial}`);
+  const written: State = { ...state, serial: state.serial + 1 };
+  const fail = homeFailure(`write the state ${layout.statePath}`);
+  await ensurePrivateFolder(statesDir(layout.home)).catch(fail);
+  await keepBackup(layout, state.serial).catch(fail);
+  await writeFileAtomic(layout.statePath, formatState(written)).catch(fail);
+  await rm(layout.journalPath, { force: true }).catch(fail);
+  await pruneBackups(layout, state.serial).catch(fail);
+  return written;
 }
 
 /**
- * Makes ready for `openJournal`: folds the journal that an unfinished apply left into the state file, or drops one that
- * already is. Gives the state as it is on disk now. Needs the lock, and a snapshot that was read under it.
+ * Makes ready for `openJournal`: folds the journal that an unfinished apply left into the state file, or drops one
+ * that already is part of it. Gives the state as it is on disk now. Needs the lock, and a snapshot read under it.
  */
 export async function settleJournal(layout: SandboxLayout, snapshot: Snapshot): Promise<State | undefined> {
-  return bug(`${layout.id} ${snapshot.stamp}`);
+  if (snapshot.journal === 'live') return writeState(layout, snapshot.state ?? bug('a live journal without a state'));
+  // Also one that is empty, since its apply was killed while making it.
+  await rm(layout.journalPath, { force: true }).catch(homeFailure(`remove the journal ${layout.journalPath}`));
+  return snapshot.state;
 }
 
-/** Removes state, journal, backups and lock file of a sandbox that has nothing left. Needs the lock. */
+/**
+ * Removes state, journal, backups and lock file of a sandbox that has nothing left: after `writeState` of a state
+ * without resources, so that a kill in between leaves that one. Needs the lock, which is still to be released.
+ */
 export async function removeState(layout: SandboxLayout): Promise<void> {
-  return bug(layout.id);
+  const fail = homeFailure(`remove the state ${layout.statePath}`);
+  await rm(layout.journalPath, { force: true }).catch(fail);
+  await rm(layout.statePath, { force: true }).catch(fail);
+  await rm(layout.backupsDir, { force: true, recursive: true }).catch(fail);
+  await rm(layout.lockPath, { force: true }).catch(fail);
 }
 
 /** SBX4006 when the state was applied from another folder, else undefined. Links in both paths are resolved. */
 export async function checkFolder(state: State, folder: string): Promise<Diagnostic | undefined> {
-  return bug(`${state.folder} ${folder}`);
+  if ((await settledPath(state.folder)) === (await settledPath(folder))) return undefined;
+  const id = state.instance === undefined ? state.name : `${state.name}@${state.instance}`;
+  return diagnostic('SBX4006', {
+    detail: `"${id}" was applied from ${state.folder}, not from ${folder}.`,
+    hint: 'Use --instance NAME for a copy of your own, or --take-over to make this one yours.',
+  });
 }
 
-/** One sandbox of a home, whether its state can be read or not. */
-export interface ListedSandbox {
-  readonly layout: SandboxLayout;
-  readonly snapshot: Checked<Snapshot>;
-}
-
-/** All sandboxes of a home in order of their ids; also those of which there is a journal only. */
-export async function listSandboxes(home: SandboxLayout['home']): Promise<readonly ListedSandbox[]> {
-  return bug(home.state);
+/** A folder that is gone keeps the name that it had. */
+async function settledPath(folder: string): Promise<string> {
+  return realpath(folder).catch(() => resolve(folder));
 }

@@ -21,10 +21,15 @@ export function replay(state: State | undefined, records: Iterable<JournalRecord
   for (const record of records) {
     if (header === undefined) header = record.type === 'open' ? emptyState(record) : undefined;
     else if (record.type === 'close') header = { ...header, outputs: record.outputs };
-    else if (record.type === 'begin') begin(resources, record);
-    else if (record.type === 'done') done(resources, record);
+    else applyRecord(resources, record);
   }
   return header && { ...header, resources: [...resources.values()] };
+}
+
+/** Changes the resources as one record of the journal says; `open`, `close` and `failed` change none. */
+export function applyRecord(resources: Map<Address, ResourceRecord>, record: JournalRecord): void {
+  if (record.type === 'begin') begin(resources, record);
+  else if (record.type === 'done') done(resources, record);
 }
 
 function emptyState(open: Extract<JournalRecord, { type: 'open' }>): State {
