@@ -1,6 +1,11 @@
-// Bridges and taps inside a sandbox's namespace.
-import { bug } from '../core/errors.ts';
-import type { SpaceRef } from './namespace.ts';
+// Bridges and taps inside a sandbox's namespace: made in batches, judged by what is there.
+import { SbxError } from '../core/errors.ts';
+import { tryRun } from './exec.ts';
+import { readLinks } from './link-table.ts';
+import { programPath } from './programs.ts';
+import { enterArgv, type SpaceRef } from './space-ref.ts';
+
+const defaultMtu = 1500;
 
 export interface BridgeSpec {
   readonly ifname: string;
@@ -20,22 +25,65 @@ export interface TapSpec {
   readonly ownerUid: number;
 }
 
-/** Makes a bridge, or makes the one that is there what it should be. Its ports stay. */
+/** Makes a bridge, or makes the one that is there what it should be. Its ports stay. Throws SBX6004. */
 export async function ensureBridge(space: SpaceRef, bridge: BridgeSpec): Promise<void> {
-  bug(`not yet ${space.userns} ${bridge.ifname}`);
+  const { ifname, address, prefix, mac, mtu = defaultMtu } = bridge;
+  // A MAC of its own: else it takes that of a port, and changes with it. Without stp a port forwards at once.
+  const words = `type bridge stp_state 0 mcast_snooping 0`;
+  const made = (await readLinks(space))[ifname] !== undefined;
+  await batch(space, [
+    made ? `link set dev ${ifname} address ${mac}` : `link add name ${ifname} address ${mac} ${words}`,
+    ...(made ? await staleAddresses(space, ifname, `${address}/${prefix}`) : []),
+    `addr replace ${address}/${prefix} dev ${ifname}`,
+    // After it was made: until it is set by hand, the MTU follows the smallest port.
+    `link set dev ${ifname} mtu ${mtu} up`,
+  ]);
 }
 
 /** Removes a bridge; one that is not there is no error. */
 export async function removeBridge(space: SpaceRef, ifname: string): Promise<void> {
-  bug(`not yet ${space.userns} ${ifname}`);
+  await removeLinks(space, [ifname]);
 }
 
-/** Makes persistent taps as ports of their bridges, all in one go; a tap that is there is kept, since a VMM may hold it. */
+/** Makes persistent taps as ports of their bridges, all in one go; a tap that is there is kept, since a VMM may hold it. Throws SBX6004. */
 export async function ensureTaps(space: SpaceRef, taps: readonly TapSpec[]): Promise<void> {
-  bug(`not yet ${space.userns} ${taps.length}`);
+  const links = await readLinks(space);
+  const lines = taps.flatMap(({ ifname, bridge, ownerUid }) => [
+    // Without a user anybody in the namespace could open it.
+    ...(links[ifname] === undefined ? [`tuntap add dev ${ifname} mode tap vnet_hdr user ${ownerUid}`] : []),
+    ...(links[ifname]?.master === bridge ? [] : [`link set dev ${ifname} master ${bridge}`]),
+    `link set dev ${ifname} up`,
+  ]);
+  await batch(space, lines);
 }
 
 /** Removes taps; those that are not there are no error. */
 export async function removeTaps(space: SpaceRef, ifnames: readonly string[]): Promise<void> {
-  bug(`not yet ${space.userns} ${ifnames.length}`);
+  await removeLinks(space, ifnames);
+}
+
+async function removeLinks(space: SpaceRef, ifnames: readonly string[]): Promise<void> {
+  const links = await readLinks(space);
+  await batch(
+    space,
+    ifnames.filter((ifname) => links[ifname] !== undefined).map((ifname) => `link del dev ${ifname}`),
+  );
+}
+
+/** Lines that remove IPv4 addresses of a bridge other than the wanted one. */
+async function staleAddresses(space: SpaceRef, ifname: string, wanted: string): Promise<readonly string[]> {
+  const argv = enterArgv(space)([programPath('ip'), '-4', '-o', 'addr', 'show', 'dev', ifname]);
+  const { stdout } = await tryRun(argv, { timeoutMs: 10_000 });
+  return [...stdout.matchAll(/ inet (\S+)/g)]
+    .flatMap(([, address = '']) => (address === wanted ? [] : [address]))
+    .map((address) => `addr del ${address} dev ${ifname}`);
+}
+
+async function batch(space: SpaceRef, lines: readonly string[]): Promise<void> {
+  if (lines.length === 0) return;
+  const argv = enterArgv(space)([programPath('ip'), '-batch', '-']);
+  const done = await tryRun(argv, { input: `${lines.join('\n')}\n` });
+  if (done.code === 0) return;
+  const line = lines[Number(/-:(\d+)/.exec(done.stderr)?.[1] ?? 0) - 1];
+  throw new SbxError('SBX6004', `ip ${line ?? '-batch'}: ${done.stderr.trim().split('\n')[0] ?? ''}`);
 }

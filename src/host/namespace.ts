@@ -1,24 +1,27 @@
-// The namespaces of a sandbox and the two small processes that hold them and act on the lease.
-import { bug } from '../core/errors.ts';
+// The namespaces of a sandbox and the two small processes of holder.sh: a keeper inside, and a watcher that acts on the lease.
+import { readFileSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { SbxError } from '../core/errors.ts';
 import type { ProcessRef, SandboxFacts } from '../core/state/facts.ts';
+import { leasePath } from './lease.ts';
+import { unshareFlags } from './namespace-support.ts';
+import { commandLineOf, endProcess, findProcesses, isAlive, spawnDetached } from './processes.ts';
+import { programPath } from './programs.ts';
+import { rulesMarkPath } from './rules-mark.ts';
+import { enterArgv, netnsOf, type SpaceRef, spaceOf, usesUserns } from './space-ref.ts';
+import { stopUplink } from './uplink.ts';
 
-/** How to get into a sandbox's namespaces: through a process that lives in them. */
-export interface SpaceRef {
-  readonly keeper: ProcessRef;
-  /** Whether the network namespace lies in a user namespace of its own */
-  readonly userns: boolean;
-}
-
-export type NamespaceSupport =
-  | { readonly ok: true }
-  | { readonly ok: false; readonly reason: string; readonly hint: string };
+const shell = '/bin/sh';
+const readyWithinMs = 10_000;
 
 export interface OpenSpaceOptions {
   /** Home of sbx; stands on the command lines of both processes, so that orphans are found without a state */
   readonly home: string;
   /** `shop` or `shop@pr-17`; stands there too */
   readonly instance: string;
-  /** Absolute folder of the sandbox's sockets, exists, mode 0700. Holds `lease`, `uplink.sock`, `rules.json` */
+  /** Absolute folder of the sandbox's sockets, exists, mode 0700. Holds `lease`, `keep`, `uplink.sock`, `rules.json` */
   readonly runDir: string;
   /** Where holder and destroy log, absolute */
   readonly logPath: string;
@@ -32,34 +35,110 @@ export interface OpenSpaceOptions {
   readonly through?: readonly ProcessRef[];
 }
 
-/** Whether this user can have namespaces of their own, tried by making one with a link and a tap in it. Costs some 20 ms. */
-export async function namespaceSupport(): Promise<NamespaceSupport> {
-  return bug('not yet');
-}
-
-/** The same by reading a few files only: for a plan that creates nothing. Says no only where it is certain. */
-export function namespaceGuess(): NamespaceSupport {
-  return bug('not yet');
-}
-
-/** Makes namespaces and holder, or what of them is missing; gives the facts with holder, keeper, userns and netns filled in. */
+/** Makes namespaces and holder, or what of them is missing; gives the facts with holder, keeper, userns and netns filled in. Throws SBX6003. */
 export async function openSpace(options: OpenSpaceOptions): Promise<SandboxFacts> {
-  return bug(`not yet ${options.home}`);
+  const { facts } = options;
+  const userns = usesUserns(facts);
+  const keeper = await ensureKeeper(options, userns);
+  const holder = await ensureWatcher(options);
+  const netns = netnsOf(keeper.pid);
+  const { uplink, netns: before, ...others } = facts;
+  const rest = { ...others, holder, keeper, userns, ...(netns === undefined ? {} : { netns }) };
+  if (netns === before) return uplink === undefined ? rest : { ...rest, uplink };
+  // A new namespace: what was attached to the old one serves nobody.
+  await stopUplink(uplink, options.runDir);
+  await rm(rulesMarkPath(options.runDir), { force: true });
+  return rest;
 }
 
 /** Ends uplink, keeper and holder, in this order, also those that only /proc knows; removes their files in the run folder. */
 export async function closeSpace(
   options: Pick<OpenSpaceOptions, 'home' | 'instance' | 'runDir' | 'facts'>,
 ): Promise<void> {
-  bug(`not yet ${options.home}`);
+  const { facts, runDir } = options;
+  await stopUplink(facts.uplink, runDir);
+  for (const ref of [...listOf(facts.keeper), ...findOwn(options, 'keep'), ...findOwn(options, 'held')])
+    await endProcess(ref);
+  await rm(join(runDir, 'keep'), { force: true });
+  await rm(rulesMarkPath(runDir), { force: true });
+  // The watcher goes last, and the lease after it: a close that is cut short before is tried again by the watcher.
+  for (const ref of [...listOf(facts.holder), ...findOwn(options, 'watch')]) await endProcess(ref);
+  await rm(leasePath(runDir), { force: true });
 }
 
-/** The way in, when the keeper lives (or one of `through` does and is in the recorded namespace). */
-export function spaceOf(facts: SandboxFacts, through: readonly ProcessRef[] = []): SpaceRef | undefined {
-  return bug(`not yet ${facts.netns} ${through.length}`);
+async function ensureKeeper(options: OpenSpaceOptions, userns: boolean): Promise<ProcessRef> {
+  const { facts, through } = options;
+  if (facts.keeper !== undefined && isAlive(facts.keeper)) return facts.keeper;
+  // One that was started by a run that did not live to record it.
+  const [known, ...spare] = findOwn(options, 'held');
+  for (const ref of [...spare, ...findOwn(options, 'keep')]) await endProcess(ref);
+  if (known !== undefined) return known;
+  const inside = spaceOf(facts, through);
+  const unshare = programPath('unshare');
+  const into = inside === undefined ? [unshare, ...unshareFlags(userns), '--'] : enterMounts(inside, unshare);
+  return startHolder(options, 'held', [...into, ...roleArgv(options, 'keep')]);
 }
 
-/** Turns a command into one that runs inside the namespaces. */
-export function enterArgv(space: SpaceRef): (argv: readonly string[]) => readonly string[] {
-  return bug(`not yet ${space.userns}`);
+function enterMounts(inside: SpaceRef, unshare: string): readonly string[] {
+  return enterArgv(inside)([unshare, '-m', '--propagation', 'slave', '--']);
+}
+
+async function ensureWatcher(options: OpenSpaceOptions): Promise<ProcessRef> {
+  const wanted = [...roleArgv(options, 'watch'), ...options.expireArgv];
+  const found = [...listOf(options.facts.holder).filter(isAlive), ...findOwn(options, 'watch')];
+  // One with another command is of an sbx that may no longer be installed where it was.
+  const kept = found.find((ref) => sameWords(commandLineOf(ref.pid), wanted));
+  for (const ref of found) if (ref.pid !== kept?.pid) await endProcess(ref);
+  return kept ?? startHolder(options, 'watch', wanted);
+}
+
+/** Starts one process of holder.sh; resolves when its command line says the role that it then has. */
+async function startHolder(options: OpenSpaceOptions, role: Role, argv: readonly string[]): Promise<ProcessRef> {
+  const { exited, ...ref } = await spawnDetached(argv, { logPath: options.logPath });
+  const ended = exited.then((how) => how);
+  const deadline = performance.now() + readyWithinMs;
+  while (!isRole(commandLineOf(ref.pid), options, role)) {
+    const how = await Promise.race([ended, delay(3, undefined)]);
+    if (how === undefined && performance.now() < deadline) continue;
+    await endProcess(ref);
+    const what = how === undefined ? `was not ready after ${readyWithinMs} ms` : `ended with ${how}`;
+    throw new SbxError('SBX6003', `the holder (${role}) ${what}: ${lastLine(options.logPath)}`, {
+      hint: 'sbx doctor says what this host lacks.',
+    });
+  }
+  return ref;
+}
+
+type Role = 'keep' | 'held' | 'watch';
+type Named = Pick<OpenSpaceOptions, 'home' | 'instance'>;
+
+function roleArgv(options: OpenSpaceOptions, role: Role): readonly string[] {
+  return [shell, options.holderScript, role, options.home, options.instance, options.runDir];
+}
+
+/** Whether words are those of holder.sh in a role, whatever program brought them. */
+function isRole(words: readonly string[], named: Named, role: Role): boolean {
+  const [program, , ...rest] = words;
+  return program === shell && rest[0] === role && rest[1] === named.home && rest[2] === named.instance;
+}
+
+/** Holders of this sandbox that /proc shows. Those of other users are none: anybody can write anything on a command line. */
+function findOwn(named: Named, role: Role): readonly ProcessRef[] {
+  return findProcesses((words) => isRole(words, named, role)).filter((ref) => ownerOf(ref.pid) === process.geteuid?.());
+}
+
+function ownerOf(pid: number): number | undefined {
+  return statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid;
+}
+
+function listOf(ref: ProcessRef | undefined): readonly ProcessRef[] {
+  return ref === undefined ? [] : [ref];
+}
+
+function sameWords(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((word, index) => word === b[index]);
+}
+
+function lastLine(path: string): string {
+  return readFileSync(path, 'utf8').trimEnd().split('\n').at(-1) ?? '';
 }

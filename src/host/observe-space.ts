@@ -1,7 +1,14 @@
-// What a sandbox's namespace shows now.
-import { bug } from '../core/errors.ts';
+// What a sandbox's namespace shows now: files of /proc and sysfs, the uplink's socket, and for the packet filter one process.
 import type { SandboxObservation } from '../core/observed.ts';
 import type { ProcessRef, SandboxFacts } from '../core/state/facts.ts';
+import { forwardKey } from '../core/uplink-ports.ts';
+import { readLinks } from './link-table.ts';
+import { readRules } from './packet-filter.ts';
+import { isAlive } from './processes.ts';
+import { readRulesMark } from './rules-mark.ts';
+import { spaceOf } from './space-ref.ts';
+import { isAttached, uplinkSocket } from './uplink.ts';
+import { listForwards } from './uplink-api.ts';
 
 export interface ObserveSpaceOptions {
   readonly runDir: string;
@@ -13,5 +20,42 @@ export interface ObserveSpaceOptions {
 
 /** Reads namespace, holder, uplink, forwards, links and rules. Never throws for what they can be in. */
 export async function observeSpace(facts: SandboxFacts, options: ObserveSpaceOptions): Promise<SandboxObservation> {
-  return bug(`not yet ${facts.netns} ${options.runDir}`);
+  const space = spaceOf(facts, options.through);
+  const holder = isAlive(facts.holder) && isAlive(facts.keeper) ? 'present' : 'absent';
+  if (space === undefined) return { ...nothing, holder };
+  const uplinkLives = isAlive(facts.uplink) && isAttached(space);
+  const [forwards, links, rules] = await Promise.all([
+    uplinkLives ? readForwards(options.runDir) : undefined,
+    readLinks(space).catch(() => ({})),
+    options.rules === 'read' ? readRules(space, options.runDir).catch(unknown) : unknown(),
+  ]);
+  return {
+    namespace: 'present',
+    holder,
+    uplink: forwards === undefined ? 'absent' : 'present',
+    rules,
+    forwards: forwards ?? [],
+    links,
+  };
+}
+
+const nothing = { namespace: 'absent', uplink: 'absent', rules: 'absent', forwards: [], links: {} } as const;
+
+function unknown(): 'unknown' {
+  return 'unknown';
+}
+
+/** Host ports with the guest ends that the packet filter gives them; undefined when the uplink does not answer. */
+async function readForwards(runDir: string): Promise<readonly string[] | undefined> {
+  const mark = await readRulesMark(runDir);
+  try {
+    const open = await listForwards(uplinkSocket(runDir));
+    return open.map((have) => {
+      const target = mark?.forwards[`${have.protocol}/${have.innerPort}`];
+      return `${forwardKey(have)}→${target ?? 'nowhere'}`;
+    });
+  } catch {
+    // It lives and does not answer: apply then starts it anew.
+    return undefined;
+  }
 }

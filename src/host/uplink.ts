@@ -1,23 +1,131 @@
-// The way out for an ordinary user: slirp4netns, and the host ports that it listens on.
-import { bug } from '../core/errors.ts';
+// The way out of a namespace: slirp4netns, a network stack in user space, and the host ports that it listens on.
+import { readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { describeError, SbxError } from '../core/errors.ts';
+import { uplink } from '../core/link-names.ts';
 import type { SandboxAttrs } from '../core/state/attrs.ts';
 import type { ProcessRef } from '../core/state/facts.ts';
-import type { SpaceRef } from './namespace.ts';
+import { forwardKey, type UplinkForward, withInnerPorts } from '../core/uplink-ports.ts';
+import { readTextIfThere } from './files.ts';
+import { endProcess, findProcesses, isAlive, spawnDetached } from './processes.ts';
+import { programPath } from './programs.ts';
+import type { SpaceRef } from './space-ref.ts';
+import { addForward, type HostForward, listForwards, removeForward } from './uplink-api.ts';
 
-/** Starts the uplink unless `current` lives and answers; resolves when packets can leave. Forwards have to be applied afterwards. */
+const readyWithinMs = 10_000;
+/** sockaddr_un has 108 bytes with the closing NUL (unix(7)). */
+const socketPathMax = 107;
+
+/** Starts the uplink unless `current` lives and is attached; resolves when packets can leave. Forwards have to be applied afterwards. Throws SBX6005. */
 export async function startUplink(
   space: SpaceRef,
   options: { readonly runDir: string; readonly logPath: string; readonly current?: ProcessRef },
 ): Promise<ProcessRef> {
-  return bug(`not yet ${space.userns} ${options.runDir}`);
+  const { runDir, logPath, current } = options;
+  if (current !== undefined && isAlive(current) && isAttached(space)) return current;
+  await stopUplink(current, runDir);
+  const socketPath = uplinkSocket(runDir);
+  if (Buffer.byteLength(socketPath) > socketPathMax)
+    throw new SbxError('SBX6005', `the path ${socketPath} is too long for a socket`, { hint: 'Use a shorter --home.' });
+  const { exited, ...ref } = await spawnDetached(slirpArgv(space, socketPath), { logPath });
+  const ended = exited.then((how) => how);
+  const deadline = performance.now() + readyWithinMs;
+  for (;;) {
+    if (isAttached(space) && (await answers(socketPath))) return ref;
+    const how = await Promise.race([ended, delay(5, undefined)]);
+    if (how === undefined && performance.now() < deadline) continue;
+    await stopUplink(ref, runDir);
+    const what = how === undefined ? `was not ready after ${readyWithinMs} ms` : `ended with ${how}`;
+    throw new SbxError(
+      'SBX6005',
+      `slirp4netns ${what}: ${(await readTextIfThere(logPath))?.trim().split('\n').at(-1)}`,
+    );
+  }
 }
 
-/** Ends the uplink, its link and its forwards. */
+/** Ends the uplink, its link and its forwards, also one that no state knows. */
 export async function stopUplink(current: ProcessRef | undefined, runDir: string): Promise<void> {
-  bug(`not yet ${current?.pid} ${runDir}`);
+  const socketPath = uplinkSocket(runDir);
+  if (current !== undefined) await endProcess(current);
+  const strays = findProcesses((words) => /(^|\/)slirp4netns$/.test(words[0] ?? '') && words.includes(socketPath));
+  for (const ref of strays) await endProcess(ref);
+  await rm(socketPath, { force: true });
 }
 
-/** Makes the host ports of the running uplink equal to `attrs.forwards`; those that stay are not touched. */
+/** Makes the host ports of the running uplink equal to `attrs.forwards`; those that stay are not touched. Throws SBX6006 naming every port that could not be opened. */
 export async function applyForwards(attrs: SandboxAttrs, runDir: string): Promise<void> {
-  bug(`not yet ${attrs.uplink} ${runDir}`);
+  const socketPath = uplinkSocket(runDir);
+  const wanted = withInnerPorts(attrs.forwards);
+  const open = await listForwards(socketPath);
+  for (const have of open) if (!wanted.some((want) => isSame(have, want))) await removeForward(socketPath, have.id);
+  const failures: string[] = [];
+  for (const want of wanted) {
+    if (open.some((have) => isSame(have, want))) continue;
+    try {
+      await addForward(socketPath, want, uplink.address);
+    } catch (error) {
+      failures.push(`${forwardKey(want)} (${describeError(error)})`);
+    }
+  }
+  if (failures.length > 0)
+    throw new SbxError('SBX6006', `cannot publish ${failures.join(', ')}`, { hint: publishHint(wanted) });
+}
+
+/** Socket of the uplink in a sandbox's run folder. */
+export function uplinkSocket(runDir: string): string {
+  return join(runDir, 'uplink.sock');
+}
+
+/** Whether the namespace's way out leads over the uplink's link: without a process behind it, the link is gone. */
+export function isAttached(space: SpaceRef): boolean {
+  try {
+    const routes = readFileSync(`/proc/${space.keeper.pid}/net/route`, 'latin1');
+    return routes.includes(`\n${uplink.ifname}\t00000000\t`);
+  } catch {
+    // The keeper is gone.
+    return false;
+  }
+}
+
+function slirpArgv(space: SpaceRef, socketPath: string): readonly string[] {
+  return [
+    programPath('slirp4netns'),
+    '--configure',
+    '--mtu=1500',
+    // Guests do not reach services on the host's 127.0.0.1 through the gateway address.
+    '--disable-host-loopback',
+    // It gives up the file system and all rights but one after start; that matters most when root runs it.
+    '--enable-sandbox',
+    '--enable-seccomp',
+    '--api-socket',
+    socketPath,
+    String(space.keeper.pid),
+    uplink.ifname,
+  ];
+}
+
+async function answers(socketPath: string): Promise<boolean> {
+  try {
+    await listForwards(socketPath);
+    return true;
+  } catch {
+    // Not yet listening.
+    return false;
+  }
+}
+
+function isSame(have: HostForward, want: UplinkForward): boolean {
+  return (
+    have.protocol === want.protocol &&
+    have.hostIp === want.hostIp &&
+    have.hostPort === want.hostPort &&
+    have.innerPort === want.innerPort
+  );
+}
+
+function publishHint(wanted: readonly UplinkForward[]): string {
+  const low = wanted.some((forward) => forward.hostPort < 1024) && process.geteuid?.() !== 0;
+  return low ? 'Ports below 1024 are for root; take a higher one.' : 'Another program may use the port:\nss -Hlntup';
 }

@@ -1,0 +1,101 @@
+#!/bin/sh
+# The holder of a sandbox: two small processes that outlive sbx.
+#   holder.sh keep  HOME INSTANCE RUN          inside new namespaces: sets them up, then becomes `held`
+#   holder.sh held  HOME INSTANCE RUN          keeps the namespaces by existing
+#   holder.sh watch HOME INSTANCE RUN COMMAND… outside: starts COMMAND when the lease in RUN/lease has run out
+# HOME and INSTANCE are there to be read in /proc. Everything is in functions, so that a newer file does not disturb a running one.
+
+# Where Debian keeps ip for everybody, and what an ordinary user's PATH leaves out.
+PATH=$PATH:/usr/sbin:/sbin
+
+say() {
+  echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) holder: $*"
+}
+
+# A setting that this kernel does not have needs no change.
+set_sysctl() {
+  [ ! -e "/proc/sys/net/$1" ] || echo "$2" >"/proc/sys/net/$1"
+}
+
+keep() {
+  ip link set lo up || exit 1
+  set_sysctl ipv4/ip_forward 1 || exit 1
+  # No IPv6 in the namespace itself; guests have it among each other.
+  set_sysctl ipv6/conf/default/disable_ipv6 1
+  set_sysctl ipv6/conf/all/disable_ipv6 1
+  # Frames within one bridge are no business of the packet filter.
+  set_sysctl bridge/bridge-nf-call-iptables 0
+  set_sysctl bridge/bridge-nf-call-ip6tables 0
+  # Lets sbx read the links as files; where the mount is refused it asks `ip`.
+  mount -t sysfs -o ro sbx /sys 2>/dev/null
+  exec /bin/sh "$0" held "$@"
+}
+
+held() {
+  fifo="$3/keep"
+  [ -p "$fifo" ] || mkfifo -m 600 "$fifo" || exit 1
+  # Open at both ends, a FIFO never ends: this waits for ever, with no second process and no timer.
+  exec 3<>"$fifo"
+  while :; do read -r _ <&3; done
+}
+
+# Waits until the time is over or a signal came; SIGCONT says that the lease was written.
+pause() {
+  sleep "$1" &
+  sleeper=$!
+  wait "$sleeper" || kill "$sleeper" 2>/dev/null
+  sleeper=
+}
+
+# Seconds until the lease ends, at most 30: the wall clock may jump, so it is looked at again and again.
+remaining() {
+  lease=
+  [ ! -e "$1" ] || read -r lease <"$1"
+  case $lease in
+    '' | *[!0-9]*) left=30 ;;
+    *)
+      left=$((lease - $(date +%s)))
+      [ "$left" -le 30 ] || left=30
+      ;;
+  esac
+}
+
+# The command ends this process as its last act, so it must not be waited for in a way that holds it up.
+expire() {
+  say "the lease has run out: $*"
+  "$@" </dev/null &
+  wait $!
+  code=$?
+  say "the command ended with $code"
+}
+
+watch() {
+  run=$3
+  shift 3
+  sleeper=
+  trap '[ -z "$sleeper" ] || kill "$sleeper"; exit 0' TERM INT HUP
+  trap : CONT
+  delay=5
+  while :; do
+    remaining "$run/lease"
+    if [ "$left" -gt 0 ]; then
+      delay=5
+      pause "$left"
+    else
+      expire "$@"
+      [ -d "$run" ] || exit 0
+      remaining "$run/lease"
+      if [ "$left" -le 0 ]; then
+        pause "$delay"
+        delay=$((delay * 2))
+        [ "$delay" -le 300 ] || delay=300
+      fi
+    fi
+  done
+}
+
+case $1 in
+  keep | held | watch) "$@" ;;
+  *) exit 64 ;;
+esac
+exit
