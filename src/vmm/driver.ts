@@ -42,7 +42,12 @@ export interface NicSpec {
   readonly connection: /** An existing persistent tap in the namespace that the VMM is started in */
     | { readonly type: 'tap'; readonly ifname: string }
     /** The VMM's own user network (QEMU only) */
-    | { readonly type: 'user'; readonly forwards: readonly PublishedPort[] };
+    | {
+        readonly type: 'user';
+        readonly forwards: readonly PublishedPort[];
+        /** The guest's own address, so that the user network takes its subnet; else 10.0.2.0/24 with DHCP */
+        readonly guest?: { readonly ip: string; readonly prefix: number; readonly gateway: string };
+      };
 }
 
 /** How to start processes for a VM. */
@@ -59,7 +64,7 @@ export interface VmRef {
   readonly process?: ProcessRef;
 }
 
-/** Slots of hot-pluggable devices by device id, for drivers that must not reuse one; others ignore it. */
+/** What a start answers. */
 export interface Started {
   readonly process: ProcessRef;
 }

@@ -1,0 +1,66 @@
+// What a VM is in now: its process, its files, and one pass of questions over its socket.
+import { describeError, errnoOf, isSbxError } from '../../core/errors.ts';
+import type { VmObservation } from '../../core/observed.ts';
+import { bootId } from '../../host/processes.ts';
+import type { VmRef } from '../driver.ts';
+import { queryQmp } from './client.ts';
+import { shapeRequests, toShape, toStatus } from './convert.ts';
+import { qemuFiles } from './layout.ts';
+import { hasLeftovers, lastWords, processOf } from './process.ts';
+
+/** Observes a VM; whatever it is in is an answer. */
+export async function observeQemu(ref: VmRef, timeoutMs: number): Promise<VmObservation> {
+  if (processOf(ref) === undefined) return withoutProcess(ref);
+  try {
+    const [first, ...rest] = await queryQmp(
+      qemuFiles(ref.paths).qmp,
+      [{ execute: 'query-status' }, ...shapeRequests],
+      timeoutMs,
+    );
+    return fromStatus(toStatus(first), toShape(rest));
+  } catch (error) {
+    // It may have ended while it was asked.
+    if (processOf(ref) === undefined) return withoutProcess(ref);
+    const errno = isSbxError(error) ? errnoOf(error.cause) : undefined;
+    return errno === 'ENOENT' || errno === 'ECONNREFUSED'
+      ? { state: 'dead', reason: 'QEMU runs, but its socket is gone' }
+      : { state: 'unresponsive', reason: describeError(error) };
+  }
+}
+
+/** QEMU removes its files at every clean end, and a panicked guest is held: files that stayed tell of a crash. */
+async function withoutProcess(ref: VmRef): Promise<VmObservation> {
+  const recorded = ref.process;
+  if (recorded !== undefined && recorded.bootId !== bootId())
+    return { state: 'dead', reason: 'the host was started anew since' };
+  if (hasLeftovers(ref.paths)) {
+    const words = await lastWords(ref.paths);
+    return {
+      state: 'dead',
+      reason: `QEMU was killed or crashed${words === undefined ? '' : `; its log ends: ${words}`}`,
+    };
+  }
+  return recorded === undefined ? { state: 'absent' } : { state: 'exited' };
+}
+
+/** Run states: "QEMU QMP Reference Manual", RunState. */
+function fromStatus(status: string | undefined, shape: ReturnType<typeof toShape>): VmObservation {
+  switch (status) {
+    case 'guest-panicked':
+      return { state: 'dead', reason: "the guest's kernel panicked; see the serial log" };
+    case 'internal-error':
+      return { state: 'dead', reason: 'QEMU stopped the guest after an internal error' };
+    case 'shutdown':
+      return { state: 'dead', reason: 'the guest has ended and QEMU waits' };
+    case 'io-error':
+      return {
+        state: 'unresponsive',
+        reason: 'a disk write failed, so that the guest is held; is the host disk full?',
+      };
+    case undefined:
+      return { state: 'unresponsive', reason: 'QEMU does not say what state the VM is in' };
+    default:
+      if (shape === undefined) return { state: 'unresponsive', reason: 'QEMU does not say what the VM has' };
+      return { ...shape, state: status === 'running' ? 'running' : 'paused' };
+  }
+}

@@ -1,0 +1,101 @@
+// QEMU processes: found by the socket on their command line, with the files that they leave behind.
+import { existsSync, readFileSync } from 'node:fs';
+import { open, rm, stat } from 'node:fs/promises';
+import { errnoOf } from '../../core/errors.ts';
+import type { ProcessRef } from '../../core/state/facts.ts';
+import { commandLineOf, findProcesses, isAlive, refOf } from '../../host/processes.ts';
+import type { VmPaths, VmRef } from '../driver.ts';
+import { qemuFiles, qmpWord } from './layout.ts';
+
+/** One reading of /proc serves all VMs that are looked for within this many `ms`. */
+const tableAgeMs = 200;
+
+let table: { readonly atMs: number; readonly processes: ReadonlyMap<string, ProcessRef> } | undefined;
+
+/** The running process of a VM: the recorded one, or the one whose command line names exactly this VM's socket. */
+export function processOf(ref: VmRef): ProcessRef | undefined {
+  if (ref.process !== undefined && isAlive(ref.process)) return ref.process;
+  return processByPidFile(ref.paths) ?? processByTable(ref.paths);
+}
+
+/** Whether files tell of a process that had no time to remove them. */
+export function hasLeftovers(paths: VmPaths): boolean {
+  const files = qemuFiles(paths);
+  return existsSync(files.pid) || existsSync(files.qmp);
+}
+
+/** Removes what a killed process leaves. */
+export async function removeLeftovers(paths: VmPaths): Promise<void> {
+  const { qmp, agent, serial, pid } = qemuFiles(paths);
+  await Promise.all([qmp, agent, serial, pid].map((path) => rm(path, { force: true })));
+}
+
+/** Length of the log now, in `bytes`: what comes later belongs to the process that is about to start. */
+export async function logLength(paths: VmPaths): Promise<number> {
+  try {
+    return (await stat(qemuFiles(paths).vmmLog)).size;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return 0;
+    throw error;
+  }
+}
+
+/** Last line that QEMU wrote to its standard error after `from` bytes, without time stamp and program name. */
+export async function lastWords(paths: VmPaths, from = 0): Promise<string | undefined> {
+  const length = 4096;
+  const end = await logLength(paths);
+  if (end <= from) return undefined;
+  const file = await open(qemuFiles(paths).vmmLog, 'r');
+  try {
+    const start = Math.max(from, end - length);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, start);
+    const lines = buffer.toString('utf8', 0, bytesRead).split('\n').map(withoutPrefix);
+    return lines.findLast((line) => line !== '');
+  } finally {
+    await file.close();
+  }
+}
+
+function withoutPrefix(line: string): string {
+  return line
+    .replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z /, '')
+    .replace(/^qemu[\w-]*: /, '')
+    .replace(/[\u0000-\u001f\u007f]/g, ' ')
+    .trim();
+}
+
+function processByPidFile(paths: VmPaths): ProcessRef | undefined {
+  let text: string;
+  try {
+    text = readFileSync(qemuFiles(paths).pid, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
+  const pid = Number(text.trim());
+  // The pid of a dead process may be anybody's by now.
+  return Number.isInteger(pid) && pid > 0 && commandLineOf(pid).includes(qmpWord(paths)) ? refOf(pid) : undefined;
+}
+
+/** For a run folder that was emptied under a living process. */
+function processByTable(paths: VmPaths): ProcessRef | undefined {
+  const now = performance.now();
+  if (table === undefined || now - table.atMs > tableAgeMs) table = { atMs: now, processes: readTable() };
+  const found = table.processes.get(qmpWord(paths));
+  return found !== undefined && isAlive(found) ? found : undefined;
+}
+
+function readTable(): ReadonlyMap<string, ProcessRef> {
+  const found = findProcesses((argv) => argv.some(isQmpWord));
+  return new Map(
+    found.flatMap((ref) =>
+      commandLineOf(ref.pid)
+        .filter(isQmpWord)
+        .map((word) => [word, ref] as const),
+    ),
+  );
+}
+
+function isQmpWord(word: string): boolean {
+  return word.startsWith('socket,id=qmp,path=');
+}

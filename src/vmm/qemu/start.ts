@@ -1,0 +1,117 @@
+// Starting a QEMU: process, answering socket, running guest; or an error that says why, and nothing left.
+import { setTimeout as delay } from 'node:timers/promises';
+import { errnoOf, isSbxError, SbxError } from '../../core/errors.ts';
+import type { Capabilities } from '../../core/plan/capabilities.ts';
+import type { ProcessRef } from '../../core/state/facts.ts';
+import { commandLineOf, endProcess, spawnDetached } from '../../host/processes.ts';
+import type { StartContext, Started, VmPaths, VmSpec } from '../driver.ts';
+import { qemuArgv } from './argv.ts';
+import { connectQmp, queryQmp } from './client.ts';
+import { toStatus } from './convert.ts';
+import { qemuFiles } from './layout.ts';
+import type { QemuLimits } from './limits.ts';
+import { lastWords, logLength, processOf, removeLeftovers } from './process.ts';
+
+/** `sun_path` of unix(7), less its closing zero. */
+const socketPathLimit = 107;
+
+/**
+ * Starts a VM. When exactly this one runs already, that is the answer; another one on the same socket is never touched
+ * (SBX5004) unless its guest has come to an end. Throws SBX5001 with QEMU's own words when it does not come up.
+ */
+export async function startQemu(
+  spec: VmSpec,
+  capabilities: Capabilities,
+  context: StartContext,
+  limits: QemuLimits,
+): Promise<Started> {
+  checkPaths(spec.paths);
+  context.signal.throwIfAborted();
+  const argv = qemuArgv(spec, capabilities);
+  const running = await settleFormer(spec, argv, limits);
+  if (running !== undefined) return { process: running };
+  const logFrom = await logLength(spec.paths);
+  const child = await spawnDetached(context.enter(argv), { logPath: qemuFiles(spec.paths).vmmLog });
+  try {
+    await answering(spec.paths, child, logFrom, context.signal, limits);
+    // What entered the namespace may have forked: the pid file has QEMU's own pid.
+    return { process: processOf({ paths: spec.paths }) ?? plainRef(child) };
+  } catch (error) {
+    await endProcess(processOf({ paths: spec.paths }), 0);
+    await endProcess(plainRef(child), 0);
+    await removeLeftovers(spec.paths);
+    throw error;
+  }
+}
+
+function plainRef({ pid, startTime, bootId }: ProcessRef): ProcessRef {
+  return { pid, startTime, bootId };
+}
+
+function checkPaths(paths: VmPaths): void {
+  const { serial } = qemuFiles(paths);
+  const length = Buffer.byteLength(serial);
+  if (length > socketPathLimit)
+    throw new SbxError('SBX5008', `${serial} has ${length} bytes; a socket path has at most ${socketPathLimit}`);
+}
+
+/** A process that already serves this VM: taken over when it is the same, ended when its guest has ended. */
+async function settleFormer(
+  spec: VmSpec,
+  argv: readonly string[],
+  limits: QemuLimits,
+): Promise<ProcessRef | undefined> {
+  const former = processOf({ paths: spec.paths });
+  if (former === undefined) return undefined;
+  const [reply] = await queryQmp(qemuFiles(spec.paths).qmp, [{ execute: 'query-status' }], limits.observeMs);
+  const status = toStatus(reply);
+  if (status === 'guest-panicked' || status === 'internal-error' || status === 'shutdown') {
+    await endProcess(former);
+    await removeLeftovers(spec.paths);
+    return undefined;
+  }
+  if (commandLineOf(former.pid).join('\0') === argv.join('\0')) return former;
+  throw new SbxError('SBX5004', `process ${former.pid} runs this VM with another command line (status ${status})`);
+}
+
+async function answering(
+  paths: VmPaths,
+  child: ProcessRef & { readonly exited: Promise<number | string> },
+  logFrom: number,
+  signal: AbortSignal,
+  limits: QemuLimits,
+): Promise<void> {
+  let end: number | string | undefined;
+  void child.exited.then((how) => {
+    end = how;
+  });
+  const deadline = performance.now() + limits.startMs;
+  for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 2, 50)) {
+    signal.throwIfAborted();
+    if (await hasGreeted(paths, deadline - performance.now())) return;
+    if (end !== undefined) throw await failure(paths, logFrom, `QEMU ended with ${end}`);
+    if (performance.now() >= deadline)
+      throw await failure(paths, logFrom, `QEMU did not answer within ${limits.startMs} ms`);
+    await Promise.race([delay(pauseMs), child.exited]);
+  }
+}
+
+async function hasGreeted(paths: VmPaths, timeoutMs: number): Promise<boolean> {
+  try {
+    const connection = await connectQmp(qemuFiles(paths).qmp, { timeoutMs: Math.max(1, timeoutMs) });
+    connection.close();
+    return true;
+  } catch (error) {
+    const why = isSbxError(error) ? errnoOf(error.cause) : undefined;
+    // No socket yet, one of a killed predecessor, or one whose QEMU is ending.
+    if (why === 'ENOENT' || why === 'ECONNREFUSED' || why === 'ECONNRESET' || why === undefined) return false;
+    throw error;
+  }
+}
+
+async function failure(paths: VmPaths, logFrom: number, what: string): Promise<SbxError> {
+  const words = await lastWords(paths, logFrom);
+  return new SbxError('SBX5001', words === undefined ? `${what} without a word` : `${what}: ${words}`, {
+    hint: `see ${qemuFiles(paths).vmmLog}`,
+  });
+}
