@@ -1,0 +1,33 @@
+// sbx logs: what a guest wrote to its console, or its VMM about itself.
+import { defineCommand } from '../command.ts';
+import { exitCodes } from '../exit.ts';
+import { flag, integer, toVm } from '../option.ts';
+import { interruptible } from '../terminal.ts';
+
+export const logs = defineCommand({
+  name: 'logs',
+  summary: 'Show the console log of a VM',
+  arguments: [{ name: '<vm>', description: 'the VM, as in web, web[0] or job.a' }],
+  options: {
+    follow: flag('-f, --follow', 'go on with what is added, until Ctrl-C'),
+    lines: integer('-n, --lines <n>', { min: 0, max: 1_000_000, fallback: 200 }, 'last lines to begin with'),
+    vmmLog: flag('--vmm-log', "the VMM's own log"),
+    all: flag('--all', 'all lines'),
+  },
+  async run(context, { options, args: [name = ''] }) {
+    const { signal, off } = interruptible(context);
+    try {
+      await context.services.guests.logs({
+        vm: toVm(name),
+        source: options.vmmLog ? 'vmm' : 'console',
+        ...(options.all ? {} : { lines: options.lines }),
+        follow: options.follow,
+        write: (chunk) => void context.io.stdout.write(chunk),
+        signal,
+      });
+    } finally {
+      off();
+    }
+    return exitCodes.done;
+  },
+});

@@ -1,0 +1,20 @@
+// sbx shell: an interactive shell in a guest.
+import { defineCommand } from '../command.ts';
+import { toVm, word } from '../option.ts';
+import { interruptible } from '../terminal.ts';
+
+export const shell = defineCommand({
+  name: 'shell',
+  summary: 'Open a shell in a VM',
+  arguments: [{ name: '<vm>', description: 'the VM, as in web, web[0] or job.a' }],
+  options: { user: word('-u, --user <name>', 'as this user of the guest (default root)') },
+  async run(context, { options, args: [name = ''] }) {
+    const { signal, off } = interruptible(context);
+    const user = options.user === undefined ? {} : { user: options.user };
+    try {
+      return await context.services.guests.shell({ vm: toVm(name), io: context.io, ...user, signal });
+    } finally {
+      off();
+    }
+  },
+});

@@ -1,0 +1,30 @@
+// Diagnostics on their way out: words on standard error, and with --json a line of JSON on standard output.
+import type { Diagnostic } from '../core/diagnostic.ts';
+import { renderDiagnostics } from '../core/render/diagnostics.ts';
+import type { CommandContext } from './command.ts';
+import { type ExitCode, exitOfDiagnostics } from './exit.ts';
+import type { GlobalOptions, Io } from './services.ts';
+
+/** Shows diagnostics. Colours only where standard error is a terminal. */
+export function report(
+  io: Io,
+  global: Pick<GlobalOptions, 'json' | 'color'>,
+  diagnostics: readonly Diagnostic[],
+): void {
+  if (diagnostics.length === 0) return;
+  io.stderr.write(renderDiagnostics(diagnostics, { color: global.color && io.stderr.isTTY === true }));
+}
+
+/** Ends a command with its errors. */
+export function failWith(context: CommandContext, diagnostics: readonly Diagnostic[]): ExitCode {
+  const { io, global } = context;
+  report(io, global, diagnostics);
+  if (global.json) io.stdout.write(`${JSON.stringify({ format_version: 1, type: 'error', diagnostics })}\n`);
+  return exitOfDiagnostics(diagnostics);
+}
+
+/** Shows warnings, unless only errors are wanted or a document carries them. */
+export function warn(context: CommandContext, warnings: readonly Diagnostic[]): void {
+  const { json, logLevel } = context.global;
+  if (!json && logLevel !== 'error') report(context.io, context.global, warnings);
+}

@@ -1,0 +1,57 @@
+// The terminal of a command: its width and colours, questions to whoever sits at it, documents for programs.
+import { createInterface } from 'node:readline';
+import type { CommandContext } from './command.ts';
+
+/** Width and colours of standard output. Without a terminal lines may be long: a log wraps them by itself. */
+export function look(context: CommandContext): { readonly color: boolean; readonly width: number } {
+  const { stdout } = context.io;
+  return { color: context.global.color && stdout.isTTY === true, width: stdout.columns ?? 160 };
+}
+
+/** Whether somebody can be asked. */
+export function canAsk(context: CommandContext): boolean {
+  return context.io.stdin.isTTY === true && context.io.stderr.isTTY === true && !context.global.json;
+}
+
+/** Asks on standard error and gives the line that was typed; undefined at the end of input or Ctrl-C. */
+export function ask(context: CommandContext, question: string): Promise<string | undefined> {
+  const { stdin, stderr } = context.io;
+  const lines = createInterface({ input: stdin, output: stderr, terminal: false });
+  return new Promise((resolve) => {
+    const off = context.onSignal('SIGINT', () => lines.close());
+    lines.once('line', (line) => {
+      resolve(line);
+      lines.close();
+    });
+    lines.once('close', () => {
+      off();
+      resolve(undefined);
+    });
+    stderr.write(question);
+  });
+}
+
+/** Prints one JSON document with `format_version` first. */
+export function printDocument(context: CommandContext, document: object): void {
+  context.io.stdout.write(`${JSON.stringify({ format_version: 1, ...document }, null, 2)}\n`);
+}
+
+/** Prints text for people. */
+export function print(context: CommandContext, text: string): void {
+  context.io.stdout.write(text);
+}
+
+/** An abort signal that Ctrl-C or SIGTERM raises; the second Ctrl-C ends the process at once. */
+export function interruptible(
+  context: CommandContext,
+  onFirst: () => void = () => undefined,
+): { readonly signal: AbortSignal; readonly off: () => void } {
+  const abort = new AbortController();
+  const interrupt = (name: NodeJS.Signals) => () => {
+    if (abort.signal.aborted) return context.stopAtOnce(130);
+    onFirst();
+    abort.abort(name);
+  };
+  const offs = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((name) => context.onSignal(name, interrupt(name)));
+  return { signal: abort.signal, off: () => offs.forEach((off) => void off()) };
+}

@@ -1,0 +1,77 @@
+// How an apply ended: what failed and why, what was not started, and one closing line.
+import type { Address } from '../address.ts';
+import type { Diagnostic } from '../diagnostic.ts';
+import type { Plan } from '../plan/plan.ts';
+import { makePaint, type Paint, plainText } from './paint.ts';
+import { sandboxTitle } from './plan-model.ts';
+import { counted, roughDuration } from './quantity.ts';
+
+/** How one address ended, as the engine tells it. */
+type Outcome =
+  | { readonly address: Address; readonly outcome: 'done' }
+  | { readonly address: Address; readonly outcome: 'failed'; readonly diagnostic: Diagnostic }
+  | { readonly address: Address; readonly outcome: 'not-started' | 'unfinished'; readonly because: string };
+
+/** The engine's result of an apply, as far as it is shown. */
+export interface ShownResult {
+  readonly status: 'complete' | 'partial' | 'interrupted';
+  readonly outcomes: readonly Outcome[];
+  readonly elapsedMs: number;
+}
+
+/** The closing table; ends with a newline. Diagnostics of failures are only named here: `report` shows them whole. */
+export function renderOutcome(plan: Plan, result: ShownResult, options: { readonly color: boolean }): string {
+  const paint = makePaint(options.color);
+  const bad = result.outcomes.filter((o) => o.outcome !== 'done');
+  const lines = bad.map((outcome) => outcomeLine(outcome, paint));
+  return `${[...lines, ...(lines.length === 0 ? [] : ['']), closingLine(plan, result, paint)].join('\n')}\n`;
+}
+
+function outcomeLine(outcome: Exclude<Outcome, { outcome: 'done' }>, paint: Paint): string {
+  switch (outcome.outcome) {
+    case 'failed': {
+      const [first = ''] = plainText(outcome.diagnostic.detail).split('\n');
+      return `  ${paint.red('✗')} ${paint.bold(outcome.address)} failed: ${outcome.diagnostic.code} ${first}`;
+    }
+    case 'unfinished':
+      return `  ${paint.yellow('…')} ${paint.bold(outcome.address)} is unfinished: ${plainText(outcome.because)}`;
+    case 'not-started':
+      return `  ${paint.dim('·')} ${paint.bold(outcome.address)} was not started: ${plainText(outcome.because)}`;
+  }
+}
+
+function closingLine(plan: Plan, result: ShownResult, paint: Paint): string {
+  const count = (outcome: Outcome['outcome']): number => result.outcomes.filter((o) => o.outcome === outcome).length;
+  const took = `in ${roughDuration(result.elapsedMs)}`;
+  if (result.status === 'complete') {
+    const verb = plan.mode === 'destroy' ? 'Destroyed' : 'Applied';
+    return paint.bold(paint.green(`${verb}: ${doneWords(plan, result)} ${took}.`));
+  }
+  const left = [
+    ...(count('failed') > 0 ? [`${count('failed')} failed`] : []),
+    ...(count('unfinished') > 0 ? [`${count('unfinished')} unfinished`] : []),
+    ...(count('not-started') > 0 ? [`${count('not-started')} not started`] : []),
+  ];
+  const word = result.status === 'partial' ? 'Partly applied' : 'Interrupted';
+  const next = `The next plan of ${sandboxTitle(plan.sandbox)} shows what is left.`;
+  return `${paint.bold(paint.red(`${word}: ${[`${count('done')} done`, ...left].join(', ')} ${took}.`))} ${next}`;
+}
+
+const pastTense = {
+  create: 'created',
+  update: 'changed',
+  replace: 'replaced',
+  delete: 'destroyed',
+  forget: 'forgotten',
+};
+
+function doneWords(plan: Plan, result: ShownResult): string {
+  const actions = new Map(plan.changes.map((c) => [c.address, c.action]));
+  const counts = new Map<string, number>();
+  for (const { address } of result.outcomes) {
+    const action = actions.get(address);
+    if (action !== undefined) counts.set(pastTense[action], (counts.get(pastTense[action]) ?? 0) + 1);
+  }
+  const words = [...counts].map(([verb, count]) => `${count} ${verb}`);
+  return words.length === 0 ? counted(result.outcomes.length, 'step') : words.join(', ');
+}

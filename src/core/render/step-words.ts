@@ -1,0 +1,53 @@
+// What a step does, in the words of a log line.
+import type { StepOp } from '../plan/steps.ts';
+
+/** `[while it runs, when it is done]` per operation. */
+const words: Readonly<Record<StepOp, readonly [string, string]>> = {
+  'sandbox.open': ['opening the namespace', 'namespace is open'],
+  'sandbox.lease': ['setting the lease', 'lease is set'],
+  'sandbox.uplink': ['starting the uplink', 'uplink runs'],
+  'sandbox.uplink-stop': ['stopping the uplink', 'uplink stopped'],
+  'sandbox.rules': ['loading packet filter and ports', 'packet filter and ports are loaded'],
+  'sandbox.close': ['closing the namespace', 'namespace is closed'],
+  'image.ensure': ['making the image', 'image is there'],
+  'image.release': ['releasing the image', 'image is released'],
+  'volume.create': ['creating the volume', 'volume created'],
+  'volume.grow': ['growing the volume', 'volume grown'],
+  'volume.delete': ['deleting the volume', 'volume deleted'],
+  'network.ensure': ['making the bridge', 'bridge is there'],
+  'network.remove': ['removing the bridge', 'bridge removed'],
+  'vm.disk-create': ['creating a disk', 'disk created'],
+  'vm.disk-delete': ['deleting a disk', 'disk deleted'],
+  'vm.tap': ['connecting a network', 'network connected'],
+  'vm.tap-remove': ['disconnecting a network', 'network disconnected'],
+  'vm.seed': ['writing the seed', 'seed written'],
+  'vm.start': ['starting', 'started'],
+  'vm.ready': ['waiting until ready', 'ready'],
+  'vm.stop': ['stopping', 'stopped'],
+  'vm.pause': ['pausing', 'paused'],
+  'vm.resume': ['resuming', 'resumed'],
+  'vm.cpus': ['changing vCPUs', 'vCPUs changed'],
+  'vm.memory': ['changing memory', 'memory changed'],
+  'vm.disk-attach': ['attaching a disk', 'disk attached'],
+  'vm.disk-detach': ['detaching a disk', 'disk detached'],
+  'vm.disk-grow': ['growing a disk', 'disk grown'],
+  'vm.nic-attach': ['attaching a NIC', 'NIC attached'],
+  'vm.nic-detach': ['detaching a NIC', 'NIC detached'],
+  'vm.delete': ['removing its folders', 'folders removed'],
+  record: ['recording', 'recorded'],
+};
+
+/** `starting` */
+export function doingWords(op: StepOp): string {
+  return words[op][0];
+}
+
+/** `started` */
+export function doneWords(op: StepOp): string {
+  return words[op][1];
+}
+
+/** Steps that are over in no time and would only fill a log. */
+export function isQuiet(op: StepOp): boolean {
+  return op === 'record' || op === 'sandbox.lease';
+}

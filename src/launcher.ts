@@ -1,0 +1,52 @@
+// dist/sbx.cjs: answers --version by itself, refuses a Node that is too old by name, else starts main.cjs through its
+// code cache. Compiled for very old Nodes, so that these get to the sentence instead of a syntax error.
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { constants, Script } from 'node:vm';
+
+declare const SBX_VERSION: string;
+declare const SBX_BUILD_ID: string;
+
+type Main = (process: NodeJS.Process) => Promise<void>;
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  process.stderr.write(
+    `sbx needs Node 20.19 or newer; this is Node ${process.versions.node} (${process.execPath}). Install a newer one, or put it first on PATH.\n`,
+  );
+  process.exitCode = 1;
+} else if (process.argv.length === 3 && (process.argv[2] === '--version' || process.argv[2] === '-V')) {
+  process.stdout.write(`${SBX_VERSION}\n`);
+} else {
+  void load()(process);
+}
+
+function load(): Main {
+  const path = join(__dirname, 'main.cjs');
+  const cachedData = readCache();
+  const script = new Script(
+    `(function (exports, require, module, __filename, __dirname) {${readFileSync(path, 'latin1')}\n})`,
+    {
+      filename: path,
+      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+      ...(cachedData === undefined ? {} : { cachedData }),
+    },
+  );
+  const module: { exports: { main?: Main } } = { exports: {} };
+  script.runInThisContext()(module.exports, createRequire(path), module, path, __dirname);
+  return module.exports.main as Main;
+}
+
+/** The cache of exactly this build. V8 itself turns down that of another version or of other flags. */
+function readCache(): Buffer | undefined {
+  try {
+    const bytes = readFileSync(join(__dirname, 'main.cache'));
+    return bytes.subarray(0, SBX_BUILD_ID.length).toString('latin1') === SBX_BUILD_ID
+      ? bytes.subarray(SBX_BUILD_ID.length)
+      : undefined;
+  } catch {
+    // Without a cache sbx starts some hundredths of a second later.
+    return undefined;
+  }
+}

@@ -1,0 +1,13 @@
+// An apply as one JSON document per line: schemas/events.schema.json.
+import { planDocument } from '../../core/render/plan-json.ts';
+import type { EngineEvent } from '../../engine/events.ts';
+import type { View, ViewOptions } from '../view.ts';
+
+/** A view that writes one event per line. `now` gives the time of a line. */
+export function makeJsonView(options: Pick<ViewOptions, 'stream'>, now: () => Date = () => new Date()): View {
+  const emit = (event: EngineEvent): void => {
+    const body = event.type === 'apply-started' ? { ...event, plan: planDocument(event.plan) } : event;
+    options.stream.write(`${JSON.stringify({ format_version: 1, time: now().toISOString(), ...body })}\n`);
+  };
+  return { emit, interrupting: () => undefined, close: async () => undefined };
+}
