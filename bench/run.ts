@@ -8,10 +8,18 @@ import { parseArgs } from 'node:util';
 import { installPackage } from './install.ts';
 import { formatTable, type Missing, outcomeOf, type Row, ratioOf } from './report.ts';
 import type { Stage, StageContext } from './stage.ts';
+import { apply } from './stages/apply.ts';
+import { hello } from './stages/hello.ts';
+import { plan } from './stages/plan.ts';
+import { sockets } from './stages/sockets.ts';
 import { startUp } from './stages/start-up.ts';
 
 const stages: Readonly<Record<string, Stage>> = {
   'start-up': startUp,
+  plan,
+  sockets,
+  apply,
+  hello,
 };
 
 const { values } = parseArgs({
