@@ -4,9 +4,9 @@ import { join } from 'node:path';
 
 const administration = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
-/** Absolute path of a program, or undefined when this user has none of that name. */
-export function findProgram(name: string): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(':'), ...administration];
+/** Absolute path of a program, or undefined when this user has none of that name. `path` is the PATH to search. */
+export function findProgram(name: string, path: string = process.env['PATH'] ?? ''): string | undefined {
+  const folders = [...path.split(':'), ...administration];
   return folders
     .filter((folder) => folder.startsWith('/'))
     .map((folder) => join(folder, name))

@@ -1,0 +1,120 @@
+// Whether KVM runs ordinary guests here. A device that opens says nothing: there are hosts whose /dev/kvm only interprets.
+import { constants } from 'node:fs';
+import { access, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describeError, errnoOf } from '../core/errors.ts';
+import { tryRun } from './exec.ts';
+import { kvmFirmware, provenExitCode } from './kvm-firmware.ts';
+import { bootId } from './processes.ts';
+
+/** What was found out about KVM, for as long as this boot and this QEMU last. */
+export interface KvmVerdict {
+  readonly usable: boolean;
+  /** Why, in words for users, without a full stop */
+  readonly reason: string;
+  /** What to do about it; a command stands alone on its line */
+  readonly hint?: string;
+  readonly bootId: string;
+  /** QEMU that the verdict holds for */
+  readonly qemuPath?: string;
+  readonly mtimeMs?: number;
+}
+
+/** `probe` finds out; the others answer without looking, for hosts where the probe is wrong or too costly. */
+export type KvmPolicy = 'assume' | 'never' | 'probe';
+
+export interface KvmOptions {
+  /** Without a QEMU the cheap questions must do */
+  readonly qemuPath?: string;
+  /** A verdict of before; used again when boot, QEMU and its file are the same */
+  readonly known?: KvmVerdict;
+  /** Default `probe` */
+  readonly policy?: KvmPolicy;
+  /** Other files than the host's, for tests */
+  readonly devicePath?: string;
+  readonly cpuinfoPath?: string;
+}
+
+/** How long the firmware has, in `ms`: it takes 100 where KVM is real, and 2000 in a nested guest. */
+const probeLimitMs = 5000;
+
+/** Finds out whether KVM is usable: rights and CPU first, then a firmware that only real virtualisation gets through. */
+export async function probeKvm(options: KvmOptions): Promise<KvmVerdict> {
+  const boot = { bootId: bootId() };
+  if (options.policy === 'never') return { usable: false, reason: 'it is switched off by SBX_KVM', ...boot };
+  if (options.policy === 'assume') return { usable: true, reason: 'SBX_KVM says so', ...boot };
+  const forbidden = await findForbidden(options.devicePath ?? '/dev/kvm');
+  if (forbidden !== undefined) return { usable: false, ...forbidden, ...boot };
+  const { qemuPath, known } = options;
+  const mtimeMs = qemuPath === undefined ? undefined : (await stat(qemuPath)).mtimeMs;
+  if (known?.bootId === boot.bootId && known.qemuPath === qemuPath && known.mtimeMs === mtimeMs) return known;
+  const key = {
+    ...boot,
+    ...(qemuPath === undefined ? {} : { qemuPath }),
+    ...(mtimeMs === undefined ? {} : { mtimeMs }),
+  };
+  if (!(await hasVirtualization(options.cpuinfoPath ?? '/proc/cpuinfo')))
+    return {
+      usable: false,
+      reason: '/dev/kvm opens, but the CPU has neither vmx nor svm to run ordinary guests with',
+      ...key,
+    };
+  if (qemuPath === undefined) return { usable: true, reason: '/dev/kvm opens and the CPU has the feature', ...key };
+  return { ...(await runFirmware(qemuPath, 'kvm')), ...key };
+}
+
+type Finding = Pick<KvmVerdict, 'usable' | 'reason' | 'hint'>;
+
+/** Runs the firmware in a guest. With `tcg` it shows that the firmware itself works. */
+export async function runFirmware(qemuPath: string, acceleration: 'kvm' | 'tcg'): Promise<Finding> {
+  const folder = await mkdtemp(join(tmpdir(), 'sbx-kvm-'));
+  const startMs = performance.now();
+  try {
+    const firmware = join(folder, 'firmware');
+    await writeFile(firmware, kvmFirmware());
+    const result = await tryRun(probeArgv(qemuPath, acceleration, firmware), { timeoutMs: probeLimitMs });
+    if (result.code === provenExitCode) return { usable: true, reason: 'a test guest ran' };
+    const words = lastLine(result.stderr);
+    return { usable: false, reason: `a test guest failed (exit ${result.code})${words === '' ? '' : `: ${words}`}` };
+  } catch (error) {
+    if (performance.now() - startMs >= probeLimitMs)
+      return { usable: false, reason: `a test guest did not get through within ${probeLimitMs} ms` };
+    return { usable: false, reason: `a test guest crashed QEMU: ${lastLine(describeError(error))}` };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function lastLine(text: string): string {
+  return text.trim().split('\n').at(-1) ?? '';
+}
+
+/** `-cpu host` matters: a named model starts where the real CPU cannot be given to a guest. */
+function probeArgv(qemuPath: string, acceleration: 'kvm' | 'tcg', firmware: string): readonly string[] {
+  return [
+    qemuPath,
+    ...['-machine', 'q35', '-accel', acceleration, '-cpu', acceleration === 'kvm' ? 'host' : 'max', '-m', '16'],
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-bios', firmware],
+    ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=4'],
+  ];
+}
+
+async function findForbidden(device: string): Promise<Omit<Finding, 'usable'> | undefined> {
+  try {
+    await access(device, constants.R_OK | constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return errnoOf(error) === 'ENOENT'
+      ? {
+          reason: `there is no ${device}`,
+          hint: 'load kvm_intel or kvm_amd, or switch virtualisation on in the firmware',
+        }
+      : { reason: `this user may not open ${device}`, hint: 'sudo usermod --append --groups kvm "$USER"' };
+  }
+}
+
+async function hasVirtualization(cpuinfo: string): Promise<boolean> {
+  const flags = /^flags\s*:(.*)$/m.exec(await readFile(cpuinfo, 'utf8'))?.[1] ?? '';
+  return /\b(svm|vmx)\b/.test(flags);
+}

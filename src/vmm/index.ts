@@ -1,0 +1,111 @@
+// The table of drivers: how each is found on this host and opened.
+import { canonicalJson } from '../core/json.ts';
+import { type Capabilities, type Detected, type DriverName, driverNames } from '../core/plan/capabilities.ts';
+import { type KvmPolicy, type KvmVerdict, probeKvm } from '../host/kvm.ts';
+import { findProgram } from '../host/programs.ts';
+import { capabilitiesOf } from './cloud-hypervisor/capabilities.ts';
+import { detectCloudHypervisor } from './cloud-hypervisor/detect.ts';
+import { createCloudHypervisorDriver } from './cloud-hypervisor/driver.ts';
+import { oldestVersion } from './cloud-hypervisor/version.ts';
+import type { VmmDriver } from './driver.ts';
+import { minimumVersion, qemuCapabilities } from './qemu/capabilities.ts';
+import { detectQemu, qemuProgram } from './qemu/detect.ts';
+import { createQemuDriver } from './qemu/driver.ts';
+
+/** A binary that was asked for its version before; the same file is not asked again. */
+export interface KnownBinary {
+  readonly path: string;
+  readonly mtimeMs: number;
+  /** In `bytes` */
+  readonly size: number;
+  readonly version: string;
+}
+
+/** What is worth keeping between runs, so that a plan starts no program; all of it is checked before it is believed. */
+export interface KnownVmms {
+  readonly kvm?: KvmVerdict;
+  readonly binaries: Readonly<Partial<Record<DriverName, KnownBinary>>>;
+}
+
+export interface DetectOptions {
+  /** The PATH to search */
+  readonly path: string;
+  readonly kvmPolicy: KvmPolicy;
+  readonly known?: KnownVmms;
+  /** Told what to pass as `known` next time, when that is not what was passed */
+  readonly remember?: (known: KnownVmms) => void;
+}
+
+interface DriverEntry {
+  readonly detect: (options: {
+    readonly path: string;
+    readonly known?: KnownBinary;
+    readonly kvm: () => Promise<KvmVerdict>;
+  }) => Promise<Detected & { readonly binary?: KnownBinary }>;
+  readonly open: (capabilities: Capabilities) => VmmDriver;
+  /** For looking at and ending VMs of a binary that is not there any more */
+  readonly nominal: Capabilities;
+}
+
+const table: Readonly<Record<DriverName, DriverEntry>> = {
+  'cloud-hypervisor': {
+    detect: detectCloudHypervisor,
+    open: createCloudHypervisorDriver,
+    nominal: capabilitiesOf(oldestVersion, 'cloud-hypervisor'),
+  },
+  qemu: {
+    detect: ({ path, ...rest }) => detectQemu({ path: findProgram(qemuProgram, path), ...rest }),
+    open: createQemuDriver,
+    nominal: qemuCapabilities(qemuProgram, minimumVersion, 'tcg'),
+  },
+};
+
+/** Looks for every driver, in the order in which `auto` prefers them. Never throws. */
+export async function detectDrivers(options: DetectOptions): Promise<readonly Detected[]> {
+  const { known } = options;
+  let verdict: Promise<KvmVerdict> | undefined;
+  const kvm = () => {
+    const qemuPath = findProgram(qemuProgram, options.path);
+    verdict ??= probeKvm({
+      policy: options.kvmPolicy,
+      ...(qemuPath === undefined ? {} : { qemuPath }),
+      ...(known?.kvm === undefined ? {} : { known: known.kvm }),
+    });
+    return verdict;
+  };
+  const found = await Promise.all(
+    driverNames.map((name) => {
+      const binary = known?.binaries[name];
+      return table[name].detect({ path: options.path, kvm, ...(binary === undefined ? {} : { known: binary }) });
+    }),
+  );
+  const binaries = Object.fromEntries(
+    driverNames.flatMap((name, index) => {
+      const binary = found[index]?.binary;
+      return binary === undefined ? [] : [[name, binary]];
+    }),
+  );
+  const settled = await verdict;
+  // What a switch said is no finding.
+  const kept = settled === undefined || options.kvmPolicy !== 'probe' ? known?.kvm : settled;
+  const learned = { binaries, ...(kept === undefined ? {} : { kvm: kept }) };
+  if (canonicalJson(learned) !== canonicalJson(known)) options.remember?.(learned);
+  return found.map(({ binary: _binary, ...detected }) => detected);
+}
+
+/** Opens the driver of a binary that was found. */
+export function openDriver(capabilities: Capabilities): VmmDriver {
+  return table[capabilities.driver].open(capabilities);
+}
+
+/**
+ * Opens all drivers. One whose binary is not available still observes and stops the VMs that it runs, over their
+ * sockets; it cannot start any.
+ */
+export function openDrivers(detected: readonly Detected[]): Readonly<Record<DriverName, VmmDriver>> {
+  const open = (name: DriverName): VmmDriver => {
+    const found = detected.find((one) => one.available && one.capabilities.driver === name);
+    return openDriver(found?.available === true ? found.capabilities : table[name].nominal);
+  };
+  return { 'cloud-hypervisor': open('cloud-hypervisor'), qemu: open('qemu') };
+}
