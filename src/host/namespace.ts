@@ -51,6 +51,11 @@ export async function openSpace(options: OpenSpaceOptions): Promise<SandboxFacts
   return rest;
 }
 
+/** Only the holder: for hosts without namespaces, where a lease must end all the same. Throws SBX6003. */
+export async function openWatcher(options: OpenSpaceOptions): Promise<SandboxFacts> {
+  return { holder: await ensureWatcher(options) };
+}
+
 /** Ends uplink, keeper and holder, in this order, also those that only /proc knows; removes their files in the run folder. */
 export async function closeSpace(
   options: Pick<OpenSpaceOptions, 'home' | 'instance' | 'runDir' | 'facts'>,

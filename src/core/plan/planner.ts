@@ -38,8 +38,8 @@ interface Survey {
 
 function surveyOf(inputs: PlanInputs, rules: RulesTable, found: Diagnostic[]): Survey {
   const records = new Map((inputs.state?.resources ?? []).map((record) => [record.address, record]));
-  const desired =
-    inputs.mode === 'destroy' ? new Map<Address, DesiredResource>() : (inputs.desired?.resources ?? new Map());
+  const nothing: ReadonlyMap<Address, DesiredResource> = new Map();
+  const desired = inputs.mode === 'destroy' ? nothing : (inputs.desired?.resources ?? nothing);
   const planned = new Map<Address, Attrs>();
   const needs = new Map<Address, readonly Address[]>();
   const users = new Map<Address, Set<Address>>();

@@ -37,15 +37,12 @@ export type StepAction =
   | { readonly op: 'vm.ready'; readonly attrs: VmAttrs }
   /** Power button, then harder; ends with no process and no sockets */
   | { readonly op: 'vm.stop'; readonly graceMs: number }
-  | { readonly op: 'vm.pause' }
   | { readonly op: 'vm.resume' }
   | { readonly op: 'vm.cpus'; readonly count: number }
   | { readonly op: 'vm.memory'; readonly sizeBytes: number }
   | { readonly op: 'vm.disk-attach'; readonly disk: string; readonly attrs: VmAttrs }
   | { readonly op: 'vm.disk-detach'; readonly disk: string }
   | { readonly op: 'vm.disk-grow'; readonly disk: string; readonly sizeBytes: number }
-  | { readonly op: 'vm.nic-attach'; readonly nic: string; readonly attrs: VmAttrs }
-  | { readonly op: 'vm.nic-detach'; readonly nic: string }
   /** Removes the folders of a VM that does not run */
   | { readonly op: 'vm.delete' }
   /** Changes the record only */

@@ -8,6 +8,7 @@ import type { Drift, FieldChange } from '../../core/plan/plan.ts';
 import { absent, isSame, shown } from '../../core/plan/values.ts';
 import type { Forward, SandboxAttrs } from '../../core/state/attrs.ts';
 import type { SandboxRecord } from '../../core/state/state.ts';
+import { forwardKey, forwardName } from '../../core/uplink-ports.ts';
 
 export const sandboxRules: KindRules<'sandbox'> = {
   toAttrs: (desired, context) => {
@@ -47,11 +48,6 @@ function forwardsOf(vm: DesiredVm): readonly Forward[] {
 export function forwardText(forward: Forward): string {
   const { hostIp, hostPort, vm, guestPort, protocol } = forward;
   return `${hostIp}:${hostPort} → ${shortName(vm)}:${guestPort}/${protocol}`;
-}
-
-/** A forward as the uplink lists it. */
-export function forwardKey(forward: Forward): string {
-  return `${forward.hostIp}:${forward.hostPort}/${forward.protocol}→${forward.guestIp}:${forward.guestPort}`;
 }
 
 function openStep(attrs: SandboxAttrs, before?: SandboxRecord): DraftStep {
@@ -127,7 +123,7 @@ function open(attrs: SandboxAttrs, record: SandboxRecord | undefined): Outcome {
 
 function portField(forward: Forward, what: 'publish' | 'withdraw'): FieldChange {
   const text = shown(forwardText(forward));
-  const field = `ports.${forward.hostIp}:${forward.hostPort}/${forward.protocol}`;
+  const field = `ports.${forwardKey(forward)}`;
   const reason = what === 'publish' ? 'published while the VM runs' : 'withdrawn while the VM runs';
   return {
     field,
@@ -146,7 +142,9 @@ function update(attrs: SandboxAttrs, record: SandboxRecord, context: PlanContext
     const reason = 'an earlier apply was cut short';
     fields.push({ field: record.pending.op, from: shown('unfinished'), to: shown('done'), impact: 'live', reason });
   }
-  if (fields.length === 0) return noOutcome;
+  // Every apply renews the lease, also one that changes nothing.
+  if (fields.length === 0)
+    return attrs.expiresMs === null ? noOutcome : { steps: [leaseStep(attrs.expiresMs, [])], drift };
   const first = openStep(attrs);
   const uplinkMissing = sandbox.uplink === 'absent' || sandbox.namespace === 'absent';
   const uplink = attrs.uplink ? (uplinkMissing ? 'start' : 'keep') : record.attrs.uplink ? 'stop' : 'keep';
@@ -183,8 +181,8 @@ function fieldsOf(attrs: SandboxAttrs, record: SandboxRecord): FieldChange[] {
   const now = new Set(attrs.forwards.map(forwardKey));
   const was = new Set(record.attrs.forwards.map(forwardKey));
   for (const forward of record.attrs.forwards)
-    if (!now.has(forwardKey(forward))) fields.push(portField(forward, 'withdraw'));
-  for (const forward of attrs.forwards) if (!was.has(forwardKey(forward))) fields.push(portField(forward, 'publish'));
+    if (!now.has(forwardName(forward))) fields.push(portField(forward, 'withdraw'));
+  for (const forward of attrs.forwards) if (!was.has(forwardName(forward))) fields.push(portField(forward, 'publish'));
   return fields;
 }
 
@@ -214,8 +212,7 @@ function driftOf(record: SandboxRecord, attrs: SandboxAttrs, seen: SandboxObserv
   if (seen.uplink === 'present') {
     const there = new Set(seen.forwards);
     for (const forward of record.attrs.forwards)
-      if (!there.has(forwardKey(forward)))
-        missing(`ports.${forward.hostIp}:${forward.hostPort}/${forward.protocol}`, 'publish it again');
+      if (!there.has(forwardName(forward))) missing(`ports.${forwardKey(forward)}`, 'publish it again');
   }
   return drift;
 }
