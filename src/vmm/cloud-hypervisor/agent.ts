@@ -37,26 +37,27 @@ function tryAgent(socketPath: string, timeoutMs: number): Promise<Socket | strin
     let greeting = Buffer.alloc(0);
     const settle = (outcome: Socket | string): void => {
       clearTimeout(timer);
-      socket.removeListener('data', onData).removeListener('error', onError).removeListener('close', onClose);
-      if (typeof outcome === 'string') {
-        // The caller has its answer; a late error of this socket is nobody's.
-        socket.on('error', () => undefined).destroy();
-      } else socket.pause();
+      socket.removeListener('readable', onReadable).removeListener('error', onError).removeListener('close', onClose);
+      // The caller has its answer; a late error of this socket is nobody's.
+      if (typeof outcome === 'string') socket.on('error', () => undefined).destroy();
       resolve(outcome);
     };
     const onError = (error: Error): void => settle(`no connection to the vsock socket (${error.message})`);
     const onClose = (): void => settle('nothing listens in the guest');
-    const onData = (chunk: Buffer): void => {
+    // Not by 'data' events: the stream is handed over as if it had never been read.
+    const onReadable = (): void => {
+      const chunk: Buffer | null = socket.read();
+      if (chunk === null) return;
       greeting = Buffer.concat([greeting, chunk]);
       const end = greeting.indexOf('\n');
       if (end === -1 && greeting.length <= greetingLimit) return;
       const accepted = end !== -1 && greeting.toString('latin1', 0, end).startsWith('OK ');
-      settle(accepted ? socket : 'the vsock socket speaks another language');
       // Bytes behind the line are the agent's already.
       if (accepted && greeting.length > end + 1) socket.unshift(greeting.subarray(end + 1));
+      settle(accepted ? socket : 'the vsock socket speaks another language');
     };
     const timer = setTimeout(() => settle('no answer in time'), timeoutMs);
-    socket.on('data', onData).on('error', onError).on('close', onClose);
+    socket.on('readable', onReadable).on('error', onError).on('close', onClose);
     // Always a whole line: releases up to v48 may crash of a client that leaves in the middle of one.
     socket.write(`CONNECT ${agentPort}\n`);
   });
