@@ -76,7 +76,7 @@ const ajv = new Ajv2020({
   unicodeRegExp: false,
   unicode: false,
   messages: false,
-  inlineRefs: false,
+  inlineRefs: 3,
   logger: false,
   code: { source: true, esm: true },
 });
@@ -135,7 +135,7 @@ export declare const definitions: Readonly<Record<string, Outline>>;
 function compileStored() {
   const stored = new Ajv2020({
     discriminator: true,
-    inlineRefs: false,
+    inlineRefs: 3,
     strictRequired: false,
     allowUnionTypes: true,
     messages: false,
