@@ -12,6 +12,7 @@ export const globalSpecs = {
     'sandbox file; repeatable, later ones merge over earlier (default: sbx.yaml here or in a parent)',
   ),
   instance: word('--instance <name>', 'which running copy of the sandbox (SBX_INSTANCE)'),
+  sandbox: word('--sandbox <name>', 'a sandbox of this home without its file, as in shop or shop@pr-17'),
   var: words('--var <name=value>', 'value of a variable; repeatable'),
   varFile: words('--var-file <file>', 'file with values of variables; repeatable'),
   vmm: choice('--vmm <vmm>', ['auto', ...driverNames] as const, 'which VMM runs the guests'),
@@ -38,6 +39,7 @@ export function globalOptions(
   return {
     files: raw.file,
     ...(instance === undefined ? {} : { instance }),
+    ...(raw.sandbox === undefined ? {} : { sandbox: raw.sandbox }),
     vars: raw.var.map(toVariable),
     varFiles: raw.varFile,
     environmentVars: variablesOf(env),

@@ -11,7 +11,6 @@ export interface OptionSpec<T> {
   readonly flags: string;
   readonly description: string;
   readonly repeatable: boolean;
-  readonly choices?: readonly string[];
   readonly parse: (raw: RawOption) => T;
 }
 
@@ -58,7 +57,7 @@ export function choice<V extends string>(
     if (found === undefined) throw usageError(`"${raw}" is not a value of ${flags}: it takes ${choices.join(', ')}.`);
     return found;
   };
-  return { flags, description, repeatable: false, choices, parse };
+  return { flags, description: `${description} (${choices.join(', ')})`, repeatable: false, parse };
 }
 
 /** A whole number within bounds. */

@@ -27,6 +27,8 @@ export interface GlobalOptions {
   readonly json: boolean;
   readonly color: boolean;
   readonly logLevel: LogLevel;
+  /** --sandbox: `shop` or `shop@pr-17`, for commands that can do without the file */
+  readonly sandbox?: string;
   /** --home or SBX_HOME */
   readonly home?: string;
   /** Absolute folders that a file may name files in, beside its own */

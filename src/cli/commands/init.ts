@@ -14,7 +14,7 @@ export const init = defineCommand({
   name: 'init',
   summary: 'Write a small commented sbx.yaml',
   arguments: [],
-  options: { template: choice('--template <name>', templateNames, `which one: ${templateNames.join(', ')}`) },
+  options: { template: choice('--template <name>', templateNames, 'which one') },
   async run(context, { options }) {
     const { cwd, files, json } = context.global;
     const path = resolve(cwd, files[0] ?? 'sbx.yaml');

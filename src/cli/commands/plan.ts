@@ -21,7 +21,7 @@ export const plan = defineCommand({
     out: word('-o, --out <file>', 'save the plan for sbx apply'),
     destroy: flag('--destroy', 'plan the removal of everything'),
     detailedExitcode: flag('--detailed-exitcode', 'tell by the exit code whether there are changes'),
-    format: choice('--format <format>', ['text', 'json', 'markdown'] as const, 'how to show it (default text)'),
+    format: choice('--format <format>', ['text', 'json', 'markdown'] as const, 'how to show it, text by default'),
   },
   async run(context, { options }) {
     const { target, replace, takeOver, wait, out, maxImpact } = options;

@@ -2,7 +2,7 @@
 import { isEmptyPlan, type Plan } from '../plan/plan.ts';
 import { countChanges, sandboxTitle, summaryLine } from './plan-model.ts';
 import { renderPlan } from './plan-text.ts';
-import { counted, roughDuration } from './quantity.ts';
+import { aboutDuration, counted } from './quantity.ts';
 import type { TextDiff } from './text-diff.ts';
 
 /** Markdown of a plan; ends with a newline. */
@@ -12,7 +12,7 @@ export function renderPlanMarkdown(plan: Plan, textDiff?: TextDiff): string {
   const { downtimeMs, replace } = countChanges(plan);
   const remarks = [
     ...(plan.drift.length > 0 ? [`${counted(plan.drift.length, 'field')} drifted`] : []),
-    ...(downtimeMs > 0 ? [`longest downtime about ${roughDuration(downtimeMs)}`] : []),
+    ...(downtimeMs > 0 ? [`longest downtime ${aboutDuration(downtimeMs)}`] : []),
     ...(replace > 0 || plan.changes.some((c) => c.price.lostDisks.length > 0) ? ['**data may be lost**'] : []),
     ...(plan.warnings.length > 0 ? [counted(plan.warnings.length, 'warning')] : []),
   ];
@@ -43,11 +43,10 @@ function fenceFor(text: string): string {
   return '`'.repeat(Math.max(3, longest + 1));
 }
 
-/** Symbols at the start of lines, where renderers colour them; `!` marks changes as they know no `~`. */
+/** Symbols at the start of lines, where renderers colour them; they know `!` for a change and no `~`. */
 function asDiff(text: string): string {
   return text.replace(
-    /^( +)(-\/\+|[+~-])( )/gm,
-    (_all, blanks: string, mark: string, blank: string) =>
-      `${mark === '~' ? '!' : mark === '-/+' ? '-' : mark}${blanks}${mark === '-/+' ? '/+' : mark.length === 1 ? '' : ''}${blank}`,
+    /^( +)([+~-]) /gm,
+    (_all, blanks: string, mark: string) => `${mark === '~' ? '!' : mark}${blanks} `,
   );
 }

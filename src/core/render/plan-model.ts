@@ -4,7 +4,7 @@ import type { Json } from '../json.ts';
 import type { Change, Drift, FieldChange, Impact, Plan, PlanValue, Price } from '../plan/plan.ts';
 import { formatDuration, formatSize } from '../units.ts';
 import { plainText } from './paint.ts';
-import { counted, roughDuration } from './quantity.ts';
+import { aboutDuration, counted } from './quantity.ts';
 
 export type Mark = '+' | '~' | '-/+' | '-' | '.';
 
@@ -66,7 +66,7 @@ const updateVerdict: Readonly<Record<Impact, string>> = {
 function priceWords(price: Price): readonly string[] {
   const { downtimeMs, lostDisks, touches } = price;
   return [
-    ...(downtimeMs > 0 ? [`down for about ${roughDuration(downtimeMs)}`] : []),
+    ...(downtimeMs > 0 ? [`down for ${aboutDuration(downtimeMs)}`] : []),
     ...(lostDisks.length > 0
       ? [`the content of ${counted(lostDisks.length, 'disk')} is lost: ${lostDisks.join(', ')}`]
       : []),
@@ -194,7 +194,7 @@ export function driverLines(plan: Plan): readonly string[] {
   const { chosen, others } = plan.driver;
   const how = chosen.acceleration === 'kvm' ? 'with KVM' : 'by emulation, without KVM';
   return [
-    `VMs run on ${driverTitle(chosen.driver)} ${chosen.version} ${how}.`,
+    `${sandboxTitle(plan.sandbox)} runs on ${driverTitle(chosen.driver)} ${chosen.version} ${how}.`,
     ...others.map((other) => `Not on ${driverTitle(other.driver)}: ${plainText(other.reason)}`),
   ];
 }

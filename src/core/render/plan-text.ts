@@ -14,7 +14,7 @@ import {
   summaryLine,
   toChangeView,
 } from './plan-model.ts';
-import { counted, roughDuration } from './quantity.ts';
+import { aboutDuration, counted } from './quantity.ts';
 import { type TextDiff, wholeTexts } from './text-diff.ts';
 
 export interface PlanTextOptions {
@@ -45,7 +45,7 @@ function driftSection(plan: Plan, paint: Paint): readonly string[] {
   const groups = new Map<string, Drift[]>();
   for (const drift of plan.drift) groups.set(drift.address, [...(groups.get(drift.address) ?? []), drift]);
   return [
-    paint.bold('Changed outside sbx since the last apply:'),
+    paint.bold('Changed outside sbx since the last apply (recorded → now):'),
     ...[...groups].flatMap(([address, drifts]) => [
       `  ${paint.magenta('!')} ${paint.bold(address)}`,
       ...drifts.map((d) => `      ${driftWords(d)}${paint.dim(d.remedy === '' ? '' : `  # ${plainText(d.remedy)}`)}`),
@@ -115,7 +115,8 @@ function outputSection(plan: Plan, paint: Paint): readonly string[] {
     ...plan.outputs.map(({ name, from, to }) => {
       if ('absent' in from) return `  ${paint.green('+')} ${name} = ${formatValue(to)}`;
       if ('absent' in to) return `  ${paint.red('-')} ${name}`;
-      return `  ${paint.yellow('~')} ${name} = ${formatValue(from)} → ${formatValue(to)}`;
+      const values = 'sensitive' in to ? '(sensitive, changes)' : `${formatValue(from)} → ${formatValue(to)}`;
+      return `  ${paint.yellow('~')} ${name} = ${values}`;
     }),
   ];
 }
@@ -125,13 +126,14 @@ function endSection(plan: Plan, paint: Paint): readonly string[] {
   if (plan.changes.length > 0) {
     const { downtimeMs } = countChanges(plan);
     const extras = [
-      ...(downtimeMs > 0 ? [`Longest downtime: about ${roughDuration(downtimeMs)}.`] : []),
+      ...(downtimeMs > 0 ? [`Longest downtime: ${aboutDuration(downtimeMs)}.`] : []),
       ...(plan.unchanged > 0 ? [`${plan.unchanged} unchanged.`] : []),
     ];
     return [[paint.bold(summaryLine(plan)), ...extras].join(' ')];
   }
   if (!isEmptyPlan(plan)) return [paint.bold('Plan: only outputs change.')];
   if (plan.mode === 'destroy') return [`${paint.bold('No changes.')} Nothing of ${title} is left on this host.`];
+  if (plan.drift.length > 0) return [`${paint.bold('No changes.')} What drifted stays as it is.`];
   const matches =
     plan.unchanged === 0 ? 'declares nothing to do' : `matches the file: ${counted(plan.unchanged, 'resource')}`;
   return [`${paint.bold('No changes.')} ${title} ${matches}.`];

@@ -26,6 +26,11 @@ export function roughDuration(ms: number): string {
   return hours < 24 ? `${hours}h ${two(minutes % 60)}m` : `${Math.floor(hours / 24)}d ${hours % 24}h`;
 }
 
+/** `about 6 s`: an expectation, in whole seconds. */
+export function aboutDuration(ms: number): string {
+  return ms < 1000 ? 'under a second' : `about ${roughDuration(Math.round(ms / 1000) * 1000).replace('.0 ', ' ')}`;
+}
+
 function two(value: number): string {
   return String(value).padStart(2, '0');
 }
