@@ -25,7 +25,7 @@ run_suite() {
   say 'Testing everything but the end-to-end tests.'
   test_files test -path test/e2e -prune -o | run_tap "$results/1-tests.tap" || status=$?
   say "Testing end to end, with real guests, as $(id -un)."
-  test_files test/e2e | run_tap "$results/2-e2e-$(id -un).tap" --jobs=1 || status=$?
+  test_files test/e2e | run_tap "$results/2-e2e-$(id -un).tap" --jobs=1 --timeout=600 || status=$?
   if [ "$(id -u)" = 0 ]; then
     say "Testing end to end, with real guests, as the ordinary user $suite_user."
     run_as_user "$results/3-e2e-$suite_user.tap" || status=$?
