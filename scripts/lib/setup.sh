@@ -9,18 +9,26 @@ setup_programs=(
   nft:nftables
   ip:iproute2
   ssh:openssh-client
-  mkfs.ext4:e2fsprogs
-  cpio:cpio
-  depmod:kmod
-  busybox:busybox-static
+  mke2fs:e2fsprogs
+  debugfs:e2fsprogs
+  tar:tar
   xz:xz-utils
   zstd:zstd
   unshare:util-linux
+  nsenter:util-linux
   flock:util-linux
-  ps:procps
 )
 # What only the tests use.
-setup_test_programs=(strace:strace curl:curl setpriv:util-linux useradd:passwd)
+setup_test_programs=(
+  cpio:cpio
+  depmod:kmod
+  busybox:busybox-static
+  strace:strace
+  curl:curl
+  ps:procps
+  setpriv:util-linux
+  useradd:passwd
+)
 
 setup_started=$SECONDS
 
@@ -92,6 +100,13 @@ install_packages() {
     </dev/null >/dev/null
   mapfile -t missing < <(missing_packages "$@")
   [ "${#missing[@]}" = 0 ] || fail "apt-get ended well, but these are still missing: ${missing[*]}"
+}
+
+# Images are built from packages that apt downloads without root; it has to know them.
+require_package_lists() {
+  ! apt-cache policy qemu-guest-agent 2>/dev/null | grep -q 'Candidate: [0-9]' || return 0
+  say 'Reading the package lists of this distribution (apt-get update), which the guest image is made from.'
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update </dev/null
 }
 
 # Digest of the given files and folders, content and names.
