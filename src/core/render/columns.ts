@@ -13,6 +13,8 @@ export interface Column {
   readonly align?: 'right';
   /** Least width when the table must shrink; absent means that it never does */
   readonly min?: number;
+  /** Left out, in order of the table, when even the least widths are too much */
+  readonly optional?: true;
 }
 
 /** Lines of a table with a head; columns without any content are left out. No blanks at the ends of lines. */
@@ -22,12 +24,14 @@ export function tableLines(
   width: number,
   paintHead: (text: string) => string,
 ): readonly string[] {
-  const used = columns.flatMap((column, at) => (rows.some((row) => textOf(row, at) !== '') ? [{ column, at }] : []));
-  const widths = fit(
-    used.map(({ column, at }) => Math.max(widthOf(column.title), ...rows.map((row) => widthOf(textOf(row, at))))),
-    used.map(({ column }) => column.min),
+  const used = droppedToFit(
+    columns.flatMap((column, at) => {
+      const widest = Math.max(...rows.map((row) => widthOf(textOf(row, at))));
+      return widest > 0 ? [{ column, at, wanted: Math.max(widthOf(column.title), widest) }] : [];
+    }),
     width,
   );
+  const widths = fit(used, width);
   const line = (cells: readonly Cell[]): string =>
     cells
       .map((cell, at) => place(cell, widths[at] ?? 0, used[at]?.column.align))
@@ -49,14 +53,32 @@ function place(cell: Cell, width: number, align: Column['align']): string {
   return align === 'right' ? ' '.repeat(Math.max(0, width - widthOf(text))) + painted : padEnd(painted, width);
 }
 
-/** Takes width from the widest column that may still shrink until the table fits. */
-function fit(wanted: readonly number[], least: readonly (number | undefined)[], total: number): readonly number[] {
-  const widths = [...wanted];
+/** A column that has content, with the width that it would like. */
+interface Used {
+  readonly column: Column;
+  readonly at: number;
+  readonly wanted: number;
+}
+
+function droppedToFit(used: readonly Used[], total: number): readonly Used[] {
+  const least = used.reduce((sum, { column, wanted }) => sum + Math.min(wanted, column.min ?? wanted) + 2, -2);
+  const victim = least > total ? used.find(({ column }) => column.optional === true) : undefined;
+  return victim === undefined
+    ? used
+    : droppedToFit(
+        used.filter((one) => one !== victim),
+        total,
+      );
+}
+
+/** Takes width from the column that has most to spare until the table fits. */
+function fit(used: readonly Used[], total: number): readonly number[] {
+  const widths = used.map(({ wanted }) => wanted);
   const gaps = 2 * Math.max(0, widths.length - 1);
   for (;;) {
     const over = widths.reduce((sum, w) => sum + w, gaps) - total;
     if (over <= 0) return widths;
-    const room = widths.map((w, at) => w - (least[at] ?? w));
+    const room = widths.map((w, at) => w - (used[at]?.column.min ?? w));
     const most = Math.max(...room);
     if (most <= 0) return widths;
     const widest = room.indexOf(most);

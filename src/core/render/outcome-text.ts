@@ -4,7 +4,7 @@ import type { Diagnostic } from '../diagnostic.ts';
 import type { Plan } from '../plan/plan.ts';
 import { makePaint, type Paint, plainText } from './paint.ts';
 import { sandboxTitle } from './plan-model.ts';
-import { counted, roughDuration } from './quantity.ts';
+import { roughDuration } from './quantity.ts';
 
 /** How one address ended, as the engine tells it. */
 type Outcome =
@@ -73,5 +73,5 @@ function doneWords(plan: Plan, result: ShownResult): string {
     if (action !== undefined) counts.set(pastTense[action], (counts.get(pastTense[action]) ?? 0) + 1);
   }
   const words = [...counts].map(([verb, count]) => `${count} ${verb}`);
-  return words.length === 0 ? counted(result.outcomes.length, 'step') : words.join(', ');
+  return words.length === 0 ? 'nothing had to change' : words.join(', ');
 }

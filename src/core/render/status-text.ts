@@ -24,8 +24,8 @@ const columns: readonly Column[] = [
   { title: 'STATE' },
   { title: 'ADDRESS', min: 10 },
   { title: 'PORTS', min: 8 },
-  { title: 'CPUS', align: 'right' },
-  { title: 'MEMORY', align: 'right' },
+  { title: 'CPUS', align: 'right', optional: true },
+  { title: 'MEMORY', align: 'right', optional: true },
   { title: 'UPTIME', align: 'right' },
   { title: 'DRIFT', min: 6 },
 ];
