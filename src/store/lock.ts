@@ -101,7 +101,8 @@ function flock(fd: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const child = spawn('flock', ['-n', '-x', '3'], {
       stdio: ['ignore', 'ignore', 'ignore', fd],
-      timeout: 10_000,
+      // Not `timeout`, whose timer stays when the program cannot be started.
+      signal: AbortSignal.timeout(10_000),
       killSignal: 'SIGKILL',
     });
     child.on('error', (cause) =>
