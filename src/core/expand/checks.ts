@@ -1,0 +1,34 @@
+// Checks over the whole sandbox: volumes that two VMs would destroy, and what nothing uses.
+import type { Address } from '../address.ts';
+import type { DesiredVm } from '../desired.ts';
+import type { Context } from './context.ts';
+
+/** Every attachment of a volume must be the only one, or all must read only; SBX2503. */
+export function checkVolumes(context: Context, vms: readonly DesiredVm[], groupOf: (vm: DesiredVm) => string): void {
+  const attached = new Map<Address, { readonly vm: DesiredVm; readonly disk: string; readonly readonly: boolean }>();
+  for (const vm of vms) {
+    for (const [disk, found] of vm.disks) {
+      if (found.type !== 'volume') continue;
+      const other = attached.get(found.volume);
+      if (other === undefined || (!found.readonly && other.readonly))
+        attached.set(found.volume, { vm, disk, readonly: found.readonly });
+      if (other === undefined || (other.readonly && found.readonly)) continue;
+      context.reporter.report('SBX2503', ['vms', groupOf(vm), 'disks', disk], {
+        detail: `${found.volume} is attached to ${other.vm.address} and ${vm.address}, and one of them writes to it.`,
+        hint: 'give each VM its own volume, or attach it with readonly: true everywhere',
+      });
+    }
+  }
+}
+
+/** Warns of variables, templates and images that nothing uses; SBX2601. */
+export function warnUnused(context: Context): void {
+  const warn = (top: 'variables' | 'templates' | 'images', word: string, used: ReadonlySet<string>) => {
+    for (const name of Object.keys(context.root[top] ?? {}))
+      if (!used.has(name))
+        context.reporter.report('SBX2601', [top, name], { detail: `Nothing uses ${word} "${name}".` }, 'key');
+  };
+  warn('variables', 'variable', context.usedVariables);
+  warn('templates', 'template', context.usedTemplates);
+  warn('images', 'image', context.usedImages);
+}

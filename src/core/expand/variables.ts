@@ -1,0 +1,170 @@
+// Variables: the strongest value given from outside, checked against the declaration.
+import type { Path } from '../load/document.ts';
+import { suggestion } from '../load/nearest.ts';
+import { quoted } from '../load/quote.ts';
+import { own, type RawValue, type RawVariable, type Scalar } from '../load/raw.ts';
+import type { Context, Evaluated } from './context.ts';
+
+/** Where a value came from, strongest first in `candidates`. */
+interface Given {
+  readonly value: unknown;
+  readonly origin: string;
+  /** Values from flags and the environment are text and become what the type says */
+  readonly asText: boolean;
+}
+
+/** Fills `context.variables`; SBX2001 to SBX2003. */
+export function resolveVariables(context: Context): void {
+  const declared = context.root.variables ?? {};
+  refuseUndeclared(context, declared);
+  for (const [name, variable] of Object.entries(declared)) {
+    const path: Path = ['variables', name];
+    checkDeclaration(context, variable, path);
+    const given = givenValue(context, name);
+    context.variables.set(name, valueOf(context, name, variable, given, path));
+  }
+}
+
+function refuseUndeclared(context: Context, declared: Readonly<Record<string, RawVariable>>): void {
+  const { flags, files } = context.inputs.variables;
+  const given = [
+    ...Object.keys(flags).map((name) => ({ name, origin: '--var' })),
+    ...files.flatMap(({ path, values }) => Object.keys(values).map((name) => ({ name, origin: path }))),
+  ];
+  for (const { name, origin } of given) {
+    if (Object.hasOwn(declared, name)) continue;
+    context.reporter.report('SBX2001', ['variables'], {
+      detail: `${origin} gives a value for ${quoted(name)}, and the file declares no such variable.`,
+      ...suggestion(name, Object.keys(declared)),
+    });
+  }
+}
+
+function givenValue(context: Context, name: string): Given | undefined {
+  const { flags, files, environment } = context.inputs.variables;
+  const flag = own(flags, name);
+  if (flag !== undefined) return { value: flag, origin: `--var ${name}`, asText: true };
+  const file = files.findLast(({ values }) => Object.hasOwn(values, name));
+  if (file !== undefined) return { value: own(file.values, name), origin: file.path, asText: false };
+  const set = own(environment, name);
+  return set === undefined ? undefined : { value: set, origin: `SBX_VAR_${name}`, asText: true };
+}
+
+function valueOf(
+  context: Context,
+  name: string,
+  variable: RawVariable,
+  given: Given | undefined,
+  path: Path,
+): Evaluated {
+  const sensitive = variable.sensitive ?? false;
+  const from = given ?? { value: variable.default, origin: 'The default', asText: false };
+  if (from.value === undefined) {
+    const detail = `Variable ${quoted(name)} has no default, and no value was given.`;
+    return {
+      ok: false,
+      problem: { code: 'SBX2003', detail, hint: `sbx plan --var ${name}=VALUE` },
+      optional: true,
+    };
+  }
+  const value = from.asText ? fromText(variable, String(from.value)) : from.value;
+  const problem = misfit(variable, value);
+  if (problem === undefined) return { ok: true, value: value as RawValue, sensitive };
+  const shown = sensitive ? 'what was given' : quoted(from.value);
+  context.reporter.report('SBX2002', given === undefined ? [...path, 'default'] : path, {
+    detail: `${from.origin} must be ${problem}, and ${shown} is not.`,
+  });
+  return { ok: false };
+}
+
+/** A value of the declared type, or the text itself when it is none. */
+function fromText(variable: RawVariable, text: string): unknown {
+  switch (variable.type ?? 'string') {
+    case 'integer':
+      return /^-?\d{1,15}$/.test(text) ? Number(text) : text;
+    case 'number':
+      return /^-?\d{1,15}(\.\d{1,15})?$/.test(text) ? Number(text) : text;
+    case 'boolean':
+      return text === 'true' || (text === 'false' ? false : text);
+    case 'list':
+      return text === '' ? [] : text.split(',').map((item) => item.trim());
+    default:
+      return text;
+  }
+}
+
+/** What the value should have been, when it does not fit. */
+function misfit(variable: RawVariable, value: unknown): string | undefined {
+  const type = variable.type ?? 'string';
+  if (!hasType(type, value)) return typeWords[type];
+  const { minimum, maximum } = variable;
+  const items: readonly unknown[] = Array.isArray(value) ? value : [value];
+  if (typeof value === 'number' && minimum !== undefined && value < minimum) return `at least ${minimum}`;
+  if (typeof value === 'number' && maximum !== undefined && value > maximum) return `at most ${maximum}`;
+  const words = variable.enum;
+  if (words !== undefined && !items.every((item) => words.includes(item as Scalar)))
+    return `one of ${words.join(', ')}`;
+  const pattern = variable.pattern === undefined ? undefined : regexpOf(variable.pattern);
+  if (pattern !== undefined && !items.every((item) => matches(pattern, item))) return `text like ${variable.pattern}`;
+  return undefined;
+}
+
+const typeWords = {
+  string: 'text of up to 4096 characters',
+  integer: 'a whole number',
+  number: 'a number',
+  boolean: 'true or false',
+  list: 'a list of single values',
+} as const;
+
+function hasType(type: NonNullable<RawVariable['type']>, value: unknown): boolean {
+  switch (type) {
+    case 'string':
+      return typeof value === 'string' && value.length <= 4096;
+    case 'integer':
+      return Number.isSafeInteger(value);
+    case 'number':
+      return typeof value === 'number' && Number.isFinite(value);
+    case 'boolean':
+      return typeof value === 'boolean';
+    case 'list':
+      return Array.isArray(value) && value.length <= 10_000 && value.every(isScalar);
+  }
+}
+
+function isScalar(value: unknown): boolean {
+  return ['string', 'number', 'boolean'].includes(typeof value);
+}
+
+const longestPatternText = 256;
+
+/**
+ * The regular expression of a declaration. A file must not be able to make sbx hang, so that groups are not repeated
+ * and at most three parts are: matching stays cubic in a text of 256 characters.
+ */
+function regexpOf(pattern: string): RegExp | undefined {
+  const outline = pattern.replace(/\\./gs, 'x').replace(/\[[^\]]*\]/g, 'x');
+  if (/\)[*+?{]/.test(outline) || (outline.match(/[*+{]/g) ?? []).length > 3) return undefined;
+  try {
+    return new RegExp(`^(?:${pattern})$`, 'u');
+  } catch {
+    return undefined;
+  }
+}
+
+function matches(pattern: RegExp, value: unknown): boolean {
+  const text = String(value);
+  return text.length <= longestPatternText && pattern.test(text);
+}
+
+function checkDeclaration(context: Context, variable: RawVariable, path: Path): void {
+  if (variable.pattern !== undefined && regexpOf(variable.pattern) === undefined)
+    context.reporter.report('SBX2002', [...path, 'pattern'], {
+      detail: `${quoted(variable.pattern)} is not a regular expression that sbx takes: groups without a repetition, at most three repetitions.`,
+    });
+  const { minimum, maximum } = variable;
+  if (minimum !== undefined && maximum !== undefined && minimum > maximum)
+    context.reporter.report('SBX2002', [...path, 'minimum'], {
+      detail: `The minimum, ${minimum}, is above the maximum, ${maximum}.`,
+    });
+}

@@ -1,0 +1,145 @@
+// Values of a VM without references: defaults, sizes, disks, readiness, life cycle.
+import { type Address, formatAddress } from '../address.ts';
+import type { DesiredDisk, DesiredVm, Lifecycle, Ready } from '../desired.ts';
+import type { Path } from '../load/document.ts';
+import { quoted } from '../load/quote.ts';
+import { isMap, type RawDisk, type RawLifecycle, type RawReady, type RawVm } from '../load/raw.ts';
+import { parseDuration, parseSize } from '../units.ts';
+import type { Context, Instance } from './context.ts';
+import { undeclared } from './problem.ts';
+import { diskSize } from './storage.ts';
+
+/** What a VM has when neither it nor its template says. */
+export const defaults = { cpus: 1, memory: '256MiB', state: 'running', readyTimeoutMs: 120_000 } as const;
+
+const memoryStep = 2 * 2 ** 20;
+const memoryMin = 96 * 2 ** 20;
+
+/** `shop`, or `shop@pr-17` for an instance. */
+export function sandboxId(context: Context): string {
+  const { instance } = context.inputs;
+  return instance === undefined ? context.root.name : `${context.root.name}@${instance}`;
+}
+
+/** Name of the VM with its key, as a host name. */
+export function defaultHostname({ group, key }: Instance): string {
+  if (key === undefined) return group.name;
+  return `${group.name}-${String(key).toLowerCase().replaceAll('_', '-')}`.replace(/-+$/, '');
+}
+
+/** CPUs now and at most; SBX2501. */
+export function cpusOf(context: Context, raw: RawVm, path: Path): DesiredVm['cpus'] {
+  const written = raw.cpus ?? defaults.cpus;
+  const count = Number(isMap(written) ? written.count : written);
+  const max = Number((isMap(written) ? written.max : undefined) ?? count);
+  if (max < count)
+    context.reporter.report('SBX2501', [...path, 'cpus', 'max'], { detail: `max, ${max}, is below count, ${count}.` });
+  return { count, max };
+}
+
+/** Memory now and at most; SBX2501. */
+export function memoryOf(context: Context, raw: RawVm, path: Path): DesiredVm['memory'] {
+  const written = raw.memory ?? defaults.memory;
+  const size = isMap(written) ? String(written.size) : String(written);
+  const max = isMap(written) && written.max !== undefined ? String(written.max) : size;
+  const nested = isMap(written) ? ['memory', 'size'] : ['memory'];
+  const sizeBytes = memorySize(context, size, [...path, ...nested]);
+  const maxBytes = max === size ? sizeBytes : memorySize(context, max, [...path, 'memory', 'max']);
+  if (maxBytes > 0 && maxBytes < sizeBytes)
+    context.reporter.report('SBX2501', [...path, 'memory', 'max'], { detail: `max, ${max}, is below size, ${size}.` });
+  return { sizeBytes, maxBytes };
+}
+
+function memorySize(context: Context, text: string, path: Path): number {
+  const bytes = parseSize(text);
+  if (bytes !== undefined && bytes >= memoryMin && bytes % memoryStep === 0) return bytes;
+  const rounded = bytes === undefined ? undefined : Math.max(Math.ceil(bytes / memoryStep) * 2, 96);
+  context.reporter.report('SBX2501', path, {
+    detail: `Memory is at least 96MiB, in steps of 2MiB, and ${quoted(text)} is not that.`,
+    ...(rounded === undefined ? {} : { hint: `the next size that fits is ${rounded}MiB` }),
+  });
+  return 0;
+}
+
+/** Disks in the order of the file, `root` first; SBX2501, SBX2502 and unknown volumes. */
+export function disksOf(context: Context, raw: RawVm, image: Address, path: Path): ReadonlyMap<string, DesiredDisk> {
+  const disks = new Map<string, DesiredDisk>();
+  if (imageHasDisk(context, image)) disks.set('root', { type: 'root' });
+  for (const [name, written] of Object.entries(raw.disks ?? {})) {
+    const disk = diskOf(context, name, written, [...path, 'disks', name], disks.has('root'));
+    if (disk !== undefined) disks.set(name, disk);
+  }
+  return disks;
+}
+
+/** Recipes of sbx bring a disk; of one's own files, `disk` does. */
+function imageHasDisk(context: Context, image: Address): boolean {
+  const source = context.images.get(image.slice('image.'.length))?.source;
+  return source?.type === 'build' || source?.disk !== undefined;
+}
+
+function diskOf(context: Context, name: string, raw: RawDisk, path: Path, hasRoot: boolean): DesiredDisk | undefined {
+  const refuse = (detail: string, hint?: string) => {
+    context.reporter.report('SBX2502', path, hint === undefined ? { detail } : { detail, hint }, 'key');
+    return undefined;
+  };
+  if (raw.volume !== undefined) {
+    if (name === 'root') return refuse('"root" is the disk of the image and cannot be a volume.');
+    if (raw.size !== undefined) return refuse('"size" and "volume" exclude each other.', 'a volume has its own size');
+    if (!context.volumes.has(raw.volume)) {
+      const { code, ...particulars } = undeclared(`volume.${raw.volume}`, raw.volume, context.volumes.keys());
+      context.reporter.report(code, [...path, 'volume'], particulars);
+      return undefined;
+    }
+    return {
+      type: 'volume',
+      volume: formatAddress({ kind: 'volume', name: raw.volume }),
+      readonly: raw.readonly === true,
+    };
+  }
+  if (raw.readonly !== undefined) return refuse('"readonly" goes with "volume".');
+  const sizeBytes = raw.size === undefined ? undefined : diskSize(context, raw.size, [...path, 'size']);
+  if (name === 'root') {
+    if (!hasRoot) return refuse('The image has no disk, so that there is no "root".', 'give the disk another name');
+    return sizeBytes === undefined ? { type: 'root' } : { type: 'root', sizeBytes };
+  }
+  if (raw.size === undefined) return refuse('A disk needs "size" or "volume".');
+  return sizeBytes === undefined ? undefined : { type: 'scratch', sizeBytes };
+}
+
+/** When the VM counts as ready; SBX2502, SBX2506. */
+export function readyOf(context: Context, raw: RawReady, path: Path): Ready | undefined {
+  const ways = (['boot', 'tcp', 'http', 'exec'] as const).filter((way) => raw[way] !== undefined);
+  const timeoutMs =
+    raw.timeout === undefined ? defaults.readyTimeoutMs : durationOf(context, raw.timeout, [...path, 'timeout']);
+  const [way, also] = ways;
+  if (way === undefined || also !== undefined || raw.boot === false) {
+    const found = ways.length === 0 ? 'none of them' : ways.join(' and ');
+    const detail = `"ready" takes exactly one of boot: true, tcp, http and exec, not ${raw.boot === false ? 'boot: false' : found}.`;
+    context.reporter.report('SBX2502', path, { detail }, 'key');
+    return undefined;
+  }
+  if (timeoutMs === undefined) return undefined;
+  if (raw.tcp !== undefined) return { type: 'tcp', port: Number(raw.tcp), timeoutMs };
+  if (raw.exec !== undefined) return { type: 'exec', argv: raw.exec, timeoutMs };
+  if (raw.http === undefined) return { type: 'boot', timeoutMs };
+  const { port, path: page = '/' } = isMap(raw.http) ? raw.http : { port: raw.http };
+  return { type: 'http', port: Number(port), path: page, timeoutMs };
+}
+
+/** Milliseconds of a duration that is longer than nothing; SBX2506. */
+export function durationOf(context: Context, text: string, path: Path): number | undefined {
+  const ms = parseDuration(text);
+  if (ms !== undefined && ms > 0) return ms;
+  context.reporter.report('SBX2506', path, { detail: `${quoted(text)} is not a duration such as 90s, 4h or 1h30m.` });
+  return undefined;
+}
+
+/** The life cycle with its defaults; `triggers` are its resolved addresses. */
+export function lifecycleOf(raw: RawLifecycle | undefined, triggers: readonly Address[]): Lifecycle {
+  return {
+    preventDestroy: raw?.prevent_destroy === true,
+    ignoreChanges: raw?.ignore_changes ?? [],
+    replaceTriggeredBy: triggers,
+  };
+}

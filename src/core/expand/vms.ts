@@ -1,0 +1,172 @@
+// One VM: references replaced, checked once more, turned into what the planner compares.
+import { type Address, formatAddress } from '../address.ts';
+import type { DesiredNic, DesiredVm, Text } from '../desired.ts';
+import type { Path } from '../load/document.ts';
+import { suggestion } from '../load/nearest.ts';
+import { quoted } from '../load/quote.ts';
+import type { RawMap, RawValue, RawVm } from '../load/raw.ts';
+import { macAddress } from './addresses.ts';
+import type { Context, Instance } from './context.ts';
+import type { GroupLinks } from './dependencies.ts';
+import { undeclared } from './problem.ts';
+import { fitsSchema } from './resolved.ts';
+import { type Substituted, substitute, substituteOpen } from './substitute.ts';
+import { cpusOf, defaultHostname, disksOf, lifecycleOf, memoryOf, readyOf, sandboxId } from './vm-values.ts';
+
+/** A VM without references, and which of its environment is sensitive. */
+interface ResolvedVm {
+  readonly raw: RawVm;
+  readonly sensitive: ReadonlySet<string>;
+}
+
+const nothingSensitive: ReadonlySet<string> = new Set();
+const comparableFields = [
+  'image',
+  'cmdline',
+  'hostname',
+  'cpus',
+  'memory',
+  'disks',
+  'networks',
+  'env',
+  'state',
+  'on_exit',
+  'ready',
+];
+
+/** The desired VM, or undefined when something about it failed and was reported. */
+export function desiredVm(context: Context, instance: Instance, links: GroupLinks): DesiredVm | undefined {
+  const path: Path = ['vms', instance.group.name];
+  const resolved = resolve(context, instance, path);
+  if (resolved === undefined) return undefined;
+  const { raw } = resolved;
+  const image = imageOf(context, raw, path);
+  checkIgnored(context, raw, path);
+  const cpus = cpusOf(context, raw, path);
+  const memory = memoryOf(context, raw, path);
+  const ready = raw.ready === undefined ? undefined : readyOf(context, raw.ready, [...path, 'ready']);
+  const nics = nicsOf(context, instance, raw, path);
+  if (image === undefined || nics === undefined) return undefined;
+  return {
+    kind: 'vm',
+    address: instance.address,
+    place: () => context.reporter.place(path, 'key'),
+    image,
+    ...(raw.cmdline === undefined || raw.cmdline === '' ? {} : { cmdline: raw.cmdline }),
+    hostname: raw.hostname ?? defaultHostname(instance),
+    cpus,
+    memory,
+    disks: disksOf(context, raw, image, path),
+    nics,
+    env: envOf(raw, resolved.sensitive),
+    state: raw.state === 'stopped' ? 'stopped' : 'running',
+    onExit: raw.on_exit === 'keep' ? 'keep' : 'restart',
+    ...(ready === undefined ? {} : { ready }),
+    dependsOn: links.dependsOn,
+    lifecycle: lifecycleOf(raw.lifecycle, links.triggers),
+  };
+}
+
+function resolve(context: Context, instance: Instance, path: Path): ResolvedVm | undefined {
+  const { raw, hasReferences } = instance.group;
+  if (!hasReferences) return { raw, sensitive: nothingSensitive };
+  // Addresses, ports and dependencies are worked out elsewhere, and reported there
+  const { env, networks, depends_on: _dependsOn, ...rest } = raw;
+  const values = substituteOpen(context, { instance }, rest as unknown as RawValue, path);
+  const environment = resolveEnv(context, instance, env ?? {}, [...path, 'env']);
+  if (values === undefined || environment === undefined) return undefined;
+  const whole = { ...(values as RawMap<RawValue>), env: environment.value };
+  if (!fitsSchema(context, 'vm', path, whole)) return undefined;
+  const sensitive = new Set(environment.sensitiveNames);
+  return { raw: { ...(whole as unknown as RawVm), ...(networks === undefined ? {} : { networks }) }, sensitive };
+}
+
+function resolveEnv(
+  context: Context,
+  instance: Instance,
+  env: NonNullable<RawVm['env']>,
+  path: Path,
+): { readonly value: RawValue; readonly sensitiveNames: readonly string[] } | undefined {
+  const found = Object.entries(env).map(
+    ([name, value]) => [name, substitute(context, { instance }, value, [...path, name])] as const,
+  );
+  if (found.some(([, item]) => item === undefined)) return undefined;
+  const items = found as (readonly [string, Substituted])[];
+  return {
+    value: Object.fromEntries(items.map(([name, item]) => [name, item.value])),
+    sensitiveNames: items.filter(([, item]) => item.sensitive).map(([name]) => name),
+  };
+}
+
+function envOf(raw: RawVm, sensitive: ReadonlySet<string>): ReadonlyMap<string, Text> {
+  const env = new Map<string, Text>();
+  for (const [name, value] of Object.entries(raw.env ?? {}))
+    env.set(name, { value: String(value), sensitive: sensitive.has(name) });
+  return env;
+}
+
+function imageOf(context: Context, raw: RawVm, path: Path): Address | undefined {
+  if (raw.image === undefined) {
+    context.reporter.report(
+      'SBX2203',
+      path,
+      { detail: `"${path[1]}" needs "image", its own or its template's.`, hint: 'name one that stands under images' },
+      'key',
+    );
+    return undefined;
+  }
+  if (!context.images.has(raw.image)) {
+    const { code, ...particulars } = undeclared(`image.${raw.image}`, raw.image, context.images.keys());
+    context.reporter.report(code, [...path, 'image'], particulars);
+    return undefined;
+  }
+  context.usedImages.add(raw.image);
+  return formatAddress({ kind: 'image', name: raw.image });
+}
+
+function checkIgnored(context: Context, raw: RawVm, path: Path): void {
+  (raw.lifecycle?.ignore_changes ?? []).forEach((field, at) => {
+    const [first = ''] = field.split('.');
+    if (comparableFields.includes(first)) return;
+    const detail = `${quoted(field)} is not a field of a VM that can change.`;
+    context.reporter.report('SBX1204', [...path, 'lifecycle', 'ignore_changes', at], {
+      detail,
+      ...suggestion(first, comparableFields),
+    });
+  });
+}
+
+function nicsOf(
+  context: Context,
+  instance: Instance,
+  raw: RawVm,
+  path: Path,
+): ReadonlyMap<string, DesiredNic> | undefined {
+  const nics = new Map<string, DesiredNic>();
+  let failed = false;
+  for (const name of Object.keys(raw.networks ?? {})) {
+    const nic = nicOf(context, instance, name, path);
+    if (nic === undefined) failed = true;
+    else nics.set(name, nic);
+  }
+  return failed ? undefined : nics;
+}
+
+function nicOf(context: Context, instance: Instance, name: string, path: Path): DesiredNic | undefined {
+  if (!context.networks.has(name)) {
+    const { code, ...particulars } = undeclared(`network.${name}`, name, context.networks.keys());
+    context.reporter.report(code, [...path, 'networks', name], particulars, 'key');
+    return undefined;
+  }
+  const network = context.networks.get(name);
+  const ip = context.allocator?.addressOn(instance, name);
+  if (network === undefined || ip === undefined || !ip.ok) return undefined;
+  return {
+    network: network.desired.address,
+    ip: String(ip.value),
+    prefix: network.prefix,
+    gateway: network.desired.gateway,
+    mac: macAddress(sandboxId(context), instance.address, name),
+    ports: context.publisher?.portsOf(instance, name) ?? [],
+  };
+}
