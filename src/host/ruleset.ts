@@ -5,8 +5,8 @@ import { bridgeName, linkPrefix, uplink } from '../core/link-names.ts';
 import type { SandboxAttrs } from '../core/state/attrs.ts';
 import { type UplinkForward, withInnerPorts } from '../core/uplink-ports.ts';
 
-/** Family and name of the one table. */
-export const table = 'inet sbx';
+/** Family and name of the two tables: the filter, and what must hold as soon as there is an uplink. */
+export const tables = { filter: 'inet sbx', guard: 'inet sbx_uplink' } as const;
 
 /** Never a way out, whatever the host's addresses are: loopback, link-local (where clouds keep credentials), multicast, reserved. */
 const closed = ['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/3'];
@@ -33,7 +33,18 @@ export function rulesetFor(attrs: SandboxAttrs, hostAddresses: readonly string[]
       'reject with icmpx type admin-prohibited',
     ]),
   ];
-  return [`table ${table}`, `delete table ${table}`, `table ${table} {`, ...body, '}', ''].join('\n');
+  return `${replaced(tables.filter, body)}${guardRuleset()}`;
+}
+
+/**
+ * Keeps everything in the namespace, VMMs included, from the host's loopback, which the uplink's gateway address leads to. Its own
+ * switch against that (`--disable-host-loopback`) would also eat the answers to UDP clients on the host's loopback.
+ */
+export function guardRuleset(): string {
+  const body = chain('leave', 'type filter hook postrouting priority 0; policy accept;', [
+    `oifname "${uplink.ifname}" ip daddr ${uplink.gateway} ct direction original drop`,
+  ]);
+  return replaced(tables.guard, body);
 }
 
 /** Where published ports arrive and where they lead: `tcp/8080` → `10.68.0.10:80`. */
@@ -125,6 +136,11 @@ function input(networks: readonly FilterNetwork[]): readonly string[] {
     ...networks.map(({ bridge, subnet }) => `iifname "${bridge}" ip daddr ${subnet} icmp type echo-request accept`),
     `iifname "${linkPrefix}*" jump refuse`,
   ]);
+}
+
+/** In one transaction: a table that is declared first can be deleted whether it was there or not. */
+function replaced(table: string, body: readonly string[]): string {
+  return [`table ${table}`, `delete table ${table}`, `table ${table} {`, ...body, '}', ''].join('\n');
 }
 
 function chain(name: string, hook: string | undefined, rules: readonly string[]): readonly string[] {

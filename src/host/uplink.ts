@@ -9,6 +9,7 @@ import type { SandboxAttrs } from '../core/state/attrs.ts';
 import type { ProcessRef } from '../core/state/facts.ts';
 import { forwardKey, type UplinkForward, withInnerPorts } from '../core/uplink-ports.ts';
 import { readTextIfThere } from './files.ts';
+import { applyGuard } from './packet-filter.ts';
 import { endProcess, findProcesses, isAlive, spawnDetached } from './processes.ts';
 import { programPath } from './programs.ts';
 import type { SpaceRef } from './space-ref.ts';
@@ -29,6 +30,7 @@ export async function startUplink(
   const socketPath = uplinkSocket(runDir);
   if (Buffer.byteLength(socketPath) > socketPathMax)
     throw new SbxError('SBX6005', `the path ${socketPath} is too long for a socket`, { hint: 'Use a shorter --home.' });
+  await applyGuard(space);
   const { exited, ...ref } = await spawnDetached(slirpArgv(space, socketPath), { logPath });
   const ended = exited.then((how) => how);
   const deadline = performance.now() + readyWithinMs;
@@ -94,8 +96,6 @@ function slirpArgv(space: SpaceRef, socketPath: string): readonly string[] {
     programPath('slirp4netns'),
     '--configure',
     '--mtu=1500',
-    // Guests do not reach services on the host's 127.0.0.1 through the gateway address.
-    '--disable-host-loopback',
     // It gives up the file system and all rights but one after start; that matters most when root runs it.
     '--enable-sandbox',
     '--enable-seccomp',

@@ -1,4 +1,4 @@
-// probe.mjs PROTOCOL ADDRESS PORT: prints what a server answers. Exit 1 and the reason when there is no answer in 1.5 s.
+// probe.mjs PROTOCOL ADDRESS PORT: prints what a server answers. Exit 1 and the reason when there is no answer in 3 s.
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 
@@ -7,7 +7,7 @@ const fail = (reason) => {
   process.stdout.write(String(reason));
   process.exit(1);
 };
-setTimeout(() => fail('timeout'), 1500).unref();
+setTimeout(() => fail('timeout'), 3000).unref();
 
 if (protocol === 'tcp') {
   const socket = connect(Number(port), address);

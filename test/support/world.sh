@@ -10,6 +10,8 @@ if [ "${SBX_TEST_WORLD:-}" = "" ]; then
 fi
 uid=$1
 shift
+# The runner's own loader writes where an ordinary user may not.
+unset NODE_OPTIONS
 here=$(dirname "$0")
 PATH=$PATH:/usr/sbin:/sbin
 
