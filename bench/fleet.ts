@@ -39,7 +39,8 @@ export async function withFleet<T>(
   const bin = makeFakeBin(folder);
   const file = writeFleetFile(folder, options);
   const editedFile = writeFleetFile(folder, { ...options, edited: true });
-  const env = sbxEnvironment(home, bin);
+  // The fakes need no KVM; sbx would look for it.
+  const env = { ...sbxEnvironment(home, bin), SBX_KVM: 'assume' };
   const command = (args: readonly string[], codes: readonly number[] = [0]): Command => {
     const sbx = sbxCommand(context, args, { cwd: folder, env, codes });
     return { ...sbx, argv: [...withManyFiles(options.vms), ...sbx.argv] };
