@@ -7,7 +7,7 @@ import { commandTable } from './commands/index.ts';
 import { type ExitCode, exitCodes, exitOfDiagnostics } from './exit.ts';
 import { globalOptions, globalSpecs } from './globals.ts';
 import type { OptionSpec, RawOption } from './option.ts';
-import { report } from './report.ts';
+import { errorLine, report } from './report.ts';
 import type { GlobalOptions, Io, Services } from './services.ts';
 import { sbxVersion } from './version.ts';
 
@@ -43,7 +43,8 @@ export async function runProgram(input: ProgramInput): Promise<ExitCode> {
 function fail(input: ProgramInput, error: unknown): ExitCode {
   const found = error instanceof CommanderError ? usageDiagnostic(error) : toDiagnostic(error);
   const color = !input.argv.includes('--no-color') && (input.env['NO_COLOR'] ?? '') === '';
-  report(input.io, { json: input.argv.includes('--json'), color }, [found]);
+  report(input.io, { color, cwd: input.cwd }, [found]);
+  if (input.argv.includes('--json')) input.io.stdout.write(errorLine([found]));
   if (asksForDebug(input.argv) && error instanceof Error) input.io.stderr.write(`${error.stack}\n`);
   return exitOfDiagnostics([found]);
 }

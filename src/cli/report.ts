@@ -6,21 +6,22 @@ import { type ExitCode, exitOfDiagnostics } from './exit.ts';
 import type { GlobalOptions, Io } from './services.ts';
 
 /** Shows diagnostics. Colours only where standard error is a terminal. */
-export function report(
-  io: Io,
-  global: Pick<GlobalOptions, 'json' | 'color'>,
-  diagnostics: readonly Diagnostic[],
-): void {
+export function report(io: Io, global: Pick<GlobalOptions, 'color' | 'cwd'>, diagnostics: readonly Diagnostic[]): void {
   if (diagnostics.length === 0) return;
-  io.stderr.write(renderDiagnostics(diagnostics, { color: global.color && io.stderr.isTTY === true }));
+  io.stderr.write(renderDiagnostics(diagnostics, { color: global.color && io.stderr.isTTY === true, cwd: global.cwd }));
 }
 
 /** Ends a command with its errors. */
 export function failWith(context: CommandContext, diagnostics: readonly Diagnostic[]): ExitCode {
   const { io, global } = context;
   report(io, global, diagnostics);
-  if (global.json) io.stdout.write(`${JSON.stringify({ format_version: 1, type: 'error', diagnostics })}\n`);
+  if (global.json) io.stdout.write(errorLine(diagnostics));
   return exitOfDiagnostics(diagnostics);
+}
+
+/** What stands on standard output with --json instead of a document that there is none of. */
+export function errorLine(diagnostics: readonly Diagnostic[]): string {
+  return `${JSON.stringify({ format_version: 1, type: 'error', diagnostics })}\n`;
 }
 
 /** Shows warnings, unless only errors are wanted or a document carries them. */

@@ -1,4 +1,5 @@
 // Colours as a table of functions, so that text is written once for terminals and for files; and widths of text.
+import { printable } from './diagnostics.ts';
 
 const codes = {
   bold: [1, 22],
@@ -29,7 +30,7 @@ export function makePaint(color: boolean): Paint {
 
 /** Text without escape sequences and other control characters; names of files and output of guests are not trusted. */
 export function plainText(text: string): string {
-  return text.replace(/\u001b\[[0-9;?]*[ -/]*[@-~]/g, '').replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
+  return printable(text.replace(/\u001b\[[0-9;?]*[ -/]*[@-~]/g, ''));
 }
 
 /** Columns that a text takes; our own escape sequences take none. */
