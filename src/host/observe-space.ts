@@ -21,7 +21,9 @@ export interface ObserveSpaceOptions {
 /** Reads namespace, holder, uplink, forwards, links and rules. Never throws for what they can be in. */
 export async function observeSpace(facts: SandboxFacts, options: ObserveSpaceOptions): Promise<SandboxObservation> {
   const space = spaceOf(facts, options.through);
-  const holder = isAlive(facts.holder) && isAlive(facts.keeper) ? 'present' : 'absent';
+  // Where namespaces are forbidden there is no keeper, only the watcher of the lease.
+  const keeps = facts.keeper === undefined || isAlive(facts.keeper);
+  const holder = isAlive(facts.holder) && keeps ? 'present' : 'absent';
   if (space === undefined) return { ...nothing, holder };
   const uplinkLives = isAlive(facts.uplink) && isAttached(space);
   const [forwards, links, rules] = await Promise.all([

@@ -3,7 +3,7 @@ export { type HostFactsOptions, networkPrograms, readHostFacts } from './host-fa
 export { readLease, writeLease } from './lease.ts';
 export { type BridgeSpec, ensureBridge, ensureTaps, removeBridge, removeTaps, type TapSpec } from './links.ts';
 export { readListeners } from './listeners.ts';
-export { closeSpace, type OpenSpaceOptions, openSpace } from './namespace.ts';
+export { closeSpace, type OpenSpaceOptions, openSpace, openWatcher } from './namespace.ts';
 export { type NamespaceSupport, namespaceGuess, namespaceSupport } from './namespace-support.ts';
 export { type ObserveSpaceOptions, observeSpace } from './observe-space.ts';
 export { applyRules } from './packet-filter.ts';

@@ -15,6 +15,7 @@ import {
   namespaceSupport,
   observeSpace,
   openSpace,
+  openWatcher,
   type SpaceRef,
   startUplink,
   writeLease,
@@ -157,6 +158,18 @@ async function namespaceTests(): Promise<void> {
 }
 
 async function leaseTests(): Promise<void> {
+  await t.test('a lease is watched without a namespace too', async (t) => {
+    const options = spaceOptions(t);
+    const facts = await openWatcher(options);
+    t.same(await openWatcher({ ...options, facts }), facts);
+    t.match(await observeSpace(facts, { runDir: options.runDir, rules: 'read' }), {
+      namespace: 'absent',
+      holder: 'present',
+    });
+    await kill(facts.holder);
+    t.equal((await observeSpace(facts, { runDir: options.runDir, rules: 'skip' })).holder, 'absent');
+  });
+
   await t.test('when the lease runs out the command starts', async (t) => {
     const marker = markerFile(t);
     const { options, facts } = await openedSpace(t, ['/bin/sh', '-c', 'echo "$@" >"$0"', marker, 'a b', '$HOME']);
