@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ReadStream } from 'node:tty';
-import { SbxError } from '../../core/errors.ts';
+import { errnoOf, SbxError } from '../../core/errors.ts';
 
 /** Port on which the guest agent listens. */
 const agentPort = 1024;
@@ -22,28 +22,36 @@ export async function openAgent(socketPath: string, timeoutMs: number): Promise<
   for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 400)) {
     const remaining = deadline - performance.now();
     const outcome = await tryAgent(socketPath, Math.max(1, remaining));
-    if (typeof outcome !== 'string') return outcome;
-    if (performance.now() + pauseMs >= deadline) {
-      throw new SbxError('SBX8001', `The guest agent does not answer: ${outcome}.`);
+    if ('stream' in outcome) return outcome.stream;
+    if (outcome.final || performance.now() + pauseMs >= deadline) {
+      throw new SbxError('SBX8001', `The guest agent does not answer: ${outcome.why}.`);
     }
     await delay(pauseMs);
   }
 }
 
-/** One try: the stream, or why there is none. */
-function tryAgent(socketPath: string, timeoutMs: number): Promise<Socket | string> {
+/** One try: the stream, or why there is none, and whether another try may do better. */
+type Try = { readonly stream: Socket } | { readonly why: string; readonly final: boolean };
+
+function tryAgent(socketPath: string, timeoutMs: number): Promise<Try> {
   return new Promise((resolve) => {
     const socket = connect(socketPath);
     let greeting = Buffer.alloc(0);
-    const settle = (outcome: Socket | string): void => {
+    const settle = (outcome: Try): void => {
       clearTimeout(timer);
       socket.removeListener('readable', onReadable).removeListener('error', onError).removeListener('close', onClose);
       // The caller has its answer; a late error of this socket is nobody's.
-      if (typeof outcome === 'string') socket.on('error', () => undefined).destroy();
+      if ('why' in outcome) socket.on('error', () => undefined).destroy();
       resolve(outcome);
     };
-    const onError = (error: Error): void => settle(`no connection to the vsock socket (${error.message})`);
-    const onClose = (): void => settle('nothing listens in the guest');
+    const failed = (why: string, final = false): void => settle({ why, final });
+    // The socket is there from boot to the end: without it, or without a listener, there is no VM.
+    const onError = (error: Error): void =>
+      failed(
+        `no connection to the vsock socket (${error.message})`,
+        ['ENOENT', 'ECONNREFUSED'].includes(errnoOf(error) ?? ''),
+      );
+    const onClose = (): void => failed('nothing listens in the guest');
     // Not by 'data' events: the stream is handed over as if it had never been read.
     const onReadable = (): void => {
       const chunk: Buffer | null = socket.read();
@@ -51,12 +59,15 @@ function tryAgent(socketPath: string, timeoutMs: number): Promise<Socket | strin
       greeting = Buffer.concat([greeting, chunk]);
       const end = greeting.indexOf('\n');
       if (end === -1 && greeting.length <= greetingLimit) return;
-      const accepted = end !== -1 && greeting.toString('latin1', 0, end).startsWith('OK ');
+      if (!/^OK [^\n]*\n/.test(greeting.toString('latin1'))) {
+        failed('the vsock socket speaks another language', true);
+        return;
+      }
       // Bytes behind the line are the agent's already.
-      if (accepted && greeting.length > end + 1) socket.unshift(greeting.subarray(end + 1));
-      settle(accepted ? socket : 'the vsock socket speaks another language');
+      if (greeting.length > end + 1) socket.unshift(greeting.subarray(end + 1));
+      settle({ stream: socket });
     };
-    const timer = setTimeout(() => settle('no answer in time'), timeoutMs);
+    const timer = setTimeout(() => failed('no answer in time'), timeoutMs);
     socket.on('readable', onReadable).on('error', onError).on('close', onClose);
     // Always a whole line: releases up to v48 may crash of a client that leaves in the middle of one.
     socket.write(`CONNECT ${agentPort}\n`);

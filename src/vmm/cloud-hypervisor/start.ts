@@ -226,11 +226,11 @@ async function checkKernel(spec: VmSpec, version: Version): Promise<void> {
 }
 
 async function firstBytes(path: string): Promise<Buffer> {
-  const file = await open(path, 'r');
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0);
+    const file = await open(path, 'r');
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0).finally(() => file.close());
     return buffer.subarray(0, bytesRead);
-  } finally {
-    await file.close();
+  } catch (cause) {
+    throw new SbxError('SBX5001', `The kernel ${path} cannot be read.`, { cause });
   }
 }

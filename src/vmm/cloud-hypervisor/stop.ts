@@ -1,39 +1,41 @@
 // Ending a VM: the power button, then the VMM's own shutdown, then signals. At the end no process and no socket is left.
-import { SbxError } from '../../core/errors.ts';
+import { isSbxError, SbxError } from '../../core/errors.ts';
 import type { ProcessRef } from '../../core/state/facts.ts';
-import { waitForEnd } from '../../host/processes.ts';
+import { isAlive, waitForEnd } from '../../host/processes.ts';
 import type { VmRef } from '../driver.ts';
 import { filesOf } from './argv.ts';
 import { endAndClean, findProcess } from './process.ts';
 import { type Limits, type Session, withSession } from './session.ts';
+
+/** How long a VMM that is to end may take to answer, in `ms`; it is killed otherwise. */
+const answerMs = 3000;
 
 /** Asks the guest to power off, waits `graceMs`, then ends the VMM. Interrupted, it throws and leaves the guest to its power-off. */
 export async function stop(ref: VmRef, graceMs: number, signal: AbortSignal, limits: Limits): Promise<void> {
   const files = filesOf(ref.paths);
   const process = findProcess(ref);
   if (process !== undefined) {
-    const short = { ...limits, requestMs: Math.min(limits.requestMs, 5000) };
+    const short = { ...limits, requestMs: Math.min(limits.requestMs, answerMs) };
     await withSession(ref, short, async (session) => {
-      if (graceMs > 0 && (await pressPowerButton(session)) && (await waitUnlessAborted(process, graceMs, signal)))
-        return;
-      await shutDownVmm(session, process);
+      const answers = graceMs === 0 || (await powerOff(session, process, graceMs, signal));
+      if (answers && isAlive(process)) await shutDownVmm(session, process);
     });
   }
   await endAndClean(files, [process, ref.process], { search: false });
 }
 
-/** Whether the guest was told. A paused guest hears nothing, so it is resumed first. */
-async function pressPowerButton(session: Session): Promise<boolean> {
+/** Presses the power button and waits; false when the VMM does not answer. A paused guest hears nothing, so it is resumed first. */
+async function powerOff(session: Session, process: ProcessRef, graceMs: number, signal: AbortSignal): Promise<boolean> {
   try {
     const { state } = await session.info();
-    if (state !== 'Running' && state !== 'Paused') return false;
     if (state === 'Paused') await session.client.put('vm.resume', undefined, session.limits.requestMs);
     await session.client.put('vm.power-button', undefined, session.limits.requestMs);
-    return true;
-  } catch {
-    // A VMM that cannot be asked is ended the hard way just below, whatever the reason.
-    return false;
+  } catch (error) {
+    // A VM that cannot be asked is ended the hard way, whatever the reason; asking a mute VMM again only takes time.
+    return isSbxError(error) && error.code === 'SBX5002';
   }
+  await waitUnlessAborted(process, graceMs, signal);
+  return true;
 }
 
 async function shutDownVmm(session: Session, process: ProcessRef): Promise<void> {
@@ -46,13 +48,12 @@ async function shutDownVmm(session: Session, process: ProcessRef): Promise<void>
   await waitForEnd(process, 2000);
 }
 
-async function waitUnlessAborted(process: ProcessRef, graceMs: number, signal: AbortSignal): Promise<boolean> {
+async function waitUnlessAborted(process: ProcessRef, graceMs: number, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + graceMs;
   while (performance.now() < deadline) {
     if (signal.aborted) {
       throw new SbxError('SBX5003', 'interrupted while the guest was powering off', { cause: signal.reason });
     }
-    if (await waitForEnd(process, Math.min(200, deadline - performance.now()))) return true;
+    if (await waitForEnd(process, Math.min(200, deadline - performance.now()))) return;
   }
-  return false;
 }
