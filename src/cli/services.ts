@@ -6,8 +6,11 @@ import type { Desired, Output } from '../core/desired.ts';
 import type { Place } from '../core/diagnostic.ts';
 import type { DriverName } from '../core/plan/capabilities.ts';
 import type { Plan } from '../core/plan/plan.ts';
+import type { PlanRequest } from '../core/plan/request.ts';
 import type { CachedImage, DoctorCheck, LockHolder, ShowReport, StatusReport } from '../core/render/status-model.ts';
 import type { ApplyResult, Emit } from '../engine/events.ts';
+
+export type { PlanRequest } from '../core/plan/request.ts';
 
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -52,23 +55,6 @@ export interface Loaded {
   readonly desired: Desired;
   /** Files that it was made of, absolute */
   readonly files: readonly string[];
-}
-
-/** What to plan. Addresses are canonical. */
-export interface PlanRequest {
-  readonly mode: 'apply' | 'destroy';
-  /** Only these and what they need; empty means everything */
-  readonly targets: readonly Address[];
-  /** Replaced even when nothing changed */
-  readonly replace: readonly Address[];
-  /** destroy: volumes marked `protect` too */
-  readonly purge: boolean;
-  /** Whether apply waits for VMs to be ready */
-  readonly wait: boolean;
-  /** Take a sandbox over that was applied from another folder */
-  readonly takeOver: boolean;
-  /** A recorded hold: only these VMs are planned, for this alone */
-  readonly power?: { readonly to: 'start' | 'stop' | 'restart'; readonly vms: readonly Address[] };
 }
 
 export interface ApplyOptions {

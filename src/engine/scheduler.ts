@@ -40,24 +40,30 @@ export function runSchedule(schedule: Schedule): Promise<void> {
       if (left === 0 && !settled.has(step.id)) ready.push(step);
     }
   };
+  const takeReady = (): Step | undefined => {
+    while (next < ready.length && !signal.aborted && running < parallelism) {
+      const step = ready[next];
+      next += 1;
+      if (step !== undefined && !settled.has(step.id)) return step;
+    }
+    return undefined;
+  };
   return new Promise((resolve) => {
     const pump = (): void => {
-      while (running < parallelism && next < ready.length && !signal.aborted) {
-        const step = ready[next];
-        next += 1;
-        if (step === undefined || settled.has(step.id)) continue;
-        settled.add(step.id);
-        running += 1;
-        void run(step).then((succeeded) => {
-          running -= 1;
-          if (succeeded) release(step);
-          else skipAfter(step);
-          pump();
-        });
-      }
-      if (running > 0 || (next < ready.length && !signal.aborted)) return;
+      for (let step = takeReady(); step !== undefined; step = takeReady()) start(step);
+      if (running > 0) return;
       for (const step of steps) if (!settled.has(step.id)) skip(step, undefined);
       resolve();
+    };
+    const start = (step: Step): void => {
+      settled.add(step.id);
+      running += 1;
+      void run(step).then((succeeded) => {
+        running -= 1;
+        if (succeeded) release(step);
+        else skipAfter(step);
+        pump();
+      });
     };
     pump();
   });

@@ -3,12 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ensurePrivateFolder, readTextIfThere, writeFileAtomic } from '../host/files.ts';
 import { makeHostKey, makeUserKey } from './keys.ts';
+import { knownHosts } from './ssh.ts';
 
 /** Key files of a sandbox, absolute. */
 export interface SandboxKeys {
   /** Private user key, OpenSSH format */
   readonly userKeyPath: string;
-  /** known_hosts with the host key for every address */
+  /** known_hosts with the one host key of all guests */
   readonly knownHostsPath: string;
 }
 
@@ -32,7 +33,7 @@ export async function ensureSandboxKeys(folder: string): Promise<void> {
   const keys = sandboxKeys(folder);
   await writeFileAtomic(keys.userKeyPath, user.privateKey);
   await writeFileAtomic(join(folder, 'host_key'), host.privateKey);
-  await writeFileAtomic(keys.knownHostsPath, `* ${host.publicLine}\n`);
+  await writeFileAtomic(keys.knownHostsPath, knownHosts(host.publicLine));
   await writeFileAtomic(join(folder, 'id_ed25519.pub'), `${user.publicLine.trim()}\n`);
 }
 

@@ -6,6 +6,7 @@ import { diagnostic } from '../core/diagnostic.ts';
 import { describeError } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
 import type { Plan } from '../core/plan/plan.ts';
+import type { PlanRequest } from '../core/plan/request.ts';
 import { writeFileAtomic } from '../host/files.ts';
 import type { Home } from './home.ts';
 import { homeFailure } from './home-failure.ts';
@@ -25,6 +26,11 @@ export interface SavedPlan {
   readonly vmm?: 'auto' | 'cloud-hypervisor' | 'qemu';
   /** `Snapshot.stamp` that the plan was made from */
   readonly stamp: string;
+  /** What was asked for */
+  readonly request: PlanRequest;
+  readonly instance?: string;
+  readonly allowPaths: readonly string[];
+  readonly allowPublicPorts: boolean;
 }
 
 /** The file: the plan beside its seal. */

@@ -33,4 +33,9 @@ export const guestCodes = {
     summary: 'Guest does not follow',
     meaning: 'The VMM changed the VM, and the guest did not take it up in time. Its kernel or image may lack what that needs.',
   },
+  SBX8012: {
+    severity: 'error',
+    summary: 'No log yet',
+    meaning: 'The VM was never started since it was made, or its folder is gone.',
+  },
 } as const satisfies Record<string, CodeEntry>;

@@ -67,4 +67,14 @@ export const planCodes = {
     summary: 'Refused by prevent_destroy',
     meaning: 'The plan would remove or replace a VM whose lifecycle says prevent_destroy.',
   },
+  SBX3140: {
+    severity: 'error',
+    summary: 'Unknown VM',
+    meaning: 'The command names a VM that was not applied in this sandbox, or a name that several instances share.',
+  },
+  SBX3141: {
+    severity: 'error',
+    summary: 'Nothing applied',
+    meaning: 'The command needs a sandbox that was applied on this host in this home.',
+  },
 } as const satisfies Record<string, CodeEntry>;

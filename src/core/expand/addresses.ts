@@ -1,5 +1,5 @@
 // Addresses of VMs on a network: explicit ones first, then the ones of earlier applies, then the lowest free from .10.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Address } from '../address.ts';
 import type { Path } from '../load/document.ts';
 import { quoted } from '../load/quote.ts';
@@ -24,6 +24,8 @@ export function allocatorFor(context: Context, instances: readonly Instance[]): 
   const tables = new Map<string, ReadonlyMap<Address, string>>();
   return {
     addressOn: (instance, name) => {
+      const text = tables.get(name)?.get(instance.address);
+      if (text !== undefined) return known(text);
       const network = context.networks.get(name);
       if (network === undefined) return { ok: false };
       const made = cell(context, `network.${name} addresses`, () => {
@@ -31,8 +33,8 @@ export function allocatorFor(context: Context, instances: readonly Instance[]): 
         return known(true);
       });
       if (!made.ok) return made;
-      const text = tables.get(name)?.get(instance.address);
-      return text === undefined ? { ok: false } : known(text);
+      const given = tables.get(name)?.get(instance.address);
+      return given === undefined ? { ok: false } : known(given);
     },
   };
 }
@@ -141,7 +143,7 @@ function freeAddresses(network: Network, taken: ReadonlyMap<number, unknown>): (
 
 /** A stable, locally administered MAC address for a network card of a sandbox. */
 export function macAddress(sandboxId: string, vm: Address, nic: string): string {
-  const hash = createHash('sha256').update(`${sandboxId}\0${vm}\0${nic}`).digest();
-  hash[0] = ((hash[0] ?? 0) & 0xfc) | 2;
-  return hash.toString('hex', 0, 6).replace(/..(?!$)/g, '$&:');
+  const hex = hash('sha256', `${sandboxId}\0${vm}\0${nic}`);
+  const first = ((Number.parseInt(hex.slice(0, 2), 16) & 0xfc) | 2).toString(16).padStart(2, '0');
+  return `${first}:${hex.slice(2, 4)}:${hex.slice(4, 6)}:${hex.slice(6, 8)}:${hex.slice(8, 10)}:${hex.slice(10, 12)}`;
 }

@@ -1,6 +1,7 @@
 // What the parts of one expansion share: the file, the inputs, resolved values, and the guard against endless work.
 import type { Address } from '../address.ts';
 import type { DesiredImage, DesiredVolume } from '../desired.ts';
+import type { Place } from '../diagnostic.ts';
 import type { Document } from '../load/document.ts';
 import type { RawSandbox, RawValue, RawVm } from '../load/raw.ts';
 import type { Allocator } from './addresses.ts';
@@ -26,6 +27,8 @@ export interface Group {
   readonly instances: readonly Instance[];
   /** Instances by key as text; one VM alone has the key '' */
   readonly byKey: ReadonlyMap<string, Instance>;
+  /** Where it is declared */
+  readonly place: () => Place | undefined;
   /** Whether any value of `raw` holds a reference */
   readonly hasReferences: boolean;
 }

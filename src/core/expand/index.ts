@@ -42,7 +42,7 @@ export function expand(document: Document, inputs: ExpandInputs): Checked<Desire
   resolveGroups(context);
   const resources = resourcesOf(context, expiresMs);
   const outputs = outputsOf(context);
-  warnUnused(context);
+  if (!context.reporter.hasErrors()) warnUnused(context);
   return checkedFrom(
     () => ({
       name: context.root.name,

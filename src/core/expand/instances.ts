@@ -41,7 +41,15 @@ function groupOf(context: Context, name: string, written: RawVm): Group | undefi
   const byKey = new Map<string, Instance>();
   const form = written.count !== undefined ? 'count' : written.for_each !== undefined ? 'each' : 'single';
   const hasReferences = context.anyReference && holdsReference(raw);
-  const group: Group = { name, raw, form, instances, byKey, hasReferences };
+  const group: Group = {
+    name,
+    raw,
+    form,
+    instances,
+    byKey,
+    place: () => context.reporter.place(path, 'key'),
+    hasReferences,
+  };
   for (const slot of slots) {
     const instance: Instance = { ...slot, address: addressOf(name, slot), group };
     instances.push(instance);

@@ -1,5 +1,5 @@
 // Networks: explicit subnets first, then the ones of earlier applies, then private ones by hash of the name.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { formatAddress } from '../address.ts';
 import type { DesiredNetwork } from '../desired.ts';
 import type { Path } from '../load/document.ts';
@@ -88,7 +88,7 @@ function takeSticky(context: Context, name: string, taken: Taken[]): void {
 }
 
 function takePrivate(name: string, taken: Taken[]): Subnet {
-  const first = createHash('sha256').update(name).digest().readUInt32BE(0) % poolSize;
+  const first = Number.parseInt(hash('sha256', name).slice(0, 8), 16) % poolSize;
   for (let step = 0; step < poolSize; step++) {
     const subnet = { base: pool.base + ((first + step) % poolSize) * 256, prefix: 24 };
     if (taken.some((each) => overlap(each.subnet, subnet))) continue;

@@ -1,5 +1,5 @@
 // Published ports: what the file fixes first, then what `auto` picks.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Address } from '../address.ts';
 import type { PublishedPort } from '../desired.ts';
 import type { Path } from '../load/document.ts';
@@ -176,7 +176,7 @@ function pick(context: Context, claims: Map<string, Claim[]>, wish: Wish): numbe
   // A range that is full once stays full
   const full = `full ${wish.hostIp} ${wish.protocol}`;
   if (claims.has(full)) return undefined;
-  const start = createHash('sha256').update(allocationKey(wish)).digest().readUInt32BE(0);
+  const start = Number.parseInt(hash('sha256', allocationKey(wish)).slice(0, 8), 16);
   for (let step = 0; step < autoCount; step++) {
     const port = firstAuto + ((start + step) % autoCount);
     if (context.inputs.allocations.portTaken(wish.hostIp, port, wish.protocol)) continue;

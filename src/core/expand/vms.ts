@@ -1,5 +1,5 @@
 // One VM: references replaced, checked once more, turned into what the planner compares.
-import { type Address, formatAddress } from '../address.ts';
+import type { Address } from '../address.ts';
 import type { DesiredNic, DesiredVm, Text } from '../desired.ts';
 import type { Path } from '../load/document.ts';
 import { suggestion } from '../load/nearest.ts';
@@ -50,7 +50,7 @@ export function desiredVm(context: Context, instance: Instance, links: GroupLink
   return {
     kind: 'vm',
     address: instance.address,
-    place: () => context.reporter.place(path, 'key'),
+    place: instance.group.place,
     image,
     ...(raw.cmdline === undefined || raw.cmdline === '' ? {} : { cmdline: raw.cmdline }),
     hostname: raw.hostname ?? defaultHostname(instance),
@@ -121,7 +121,7 @@ function imageOf(context: Context, raw: RawVm, path: Path): Address | undefined 
     return undefined;
   }
   context.usedImages.add(raw.image);
-  return formatAddress({ kind: 'image', name: raw.image });
+  return context.images.get(raw.image)?.address;
 }
 
 function checkIgnored(context: Context, raw: RawVm, path: Path): void {

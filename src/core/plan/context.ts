@@ -25,6 +25,8 @@ export interface PlanInputs {
 export interface PlanOptions {
   /** Only these and what they need; empty means everything */
   readonly targets: readonly Address[];
+  /** Targets without what they need: `sbx start` touches only the VMs that it names */
+  readonly only: boolean;
   /** Replaced although nothing asks for it */
   readonly replace: readonly Address[];
   /** `sbx stop` and `sbx start`: VM → whether it is held stopped */
@@ -35,7 +37,14 @@ export interface PlanOptions {
   readonly purge: boolean;
 }
 
-export const noOptions: PlanOptions = { targets: [], replace: [], holds: new Map(), restart: [], purge: false };
+export const noOptions: PlanOptions = {
+  targets: [],
+  only: false,
+  replace: [],
+  holds: new Map(),
+  restart: [],
+  purge: false,
+};
 
 /** What rules may look at beside their own resource. */
 export interface PlanContext {

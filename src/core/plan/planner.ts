@@ -22,7 +22,7 @@ export function planSandbox(inputs: PlanInputs, rules: RulesTable): Checked<Plan
   const found: Diagnostic[] = [];
   const survey = surveyOf(inputs, rules, found);
   const outcomes = outcomesOf(survey, rules);
-  const selected = selectTargets(outcomes, inputs.options.targets, survey.dependsOn);
+  const selected = selectTargets(outcomes, inputs.options, survey.dependsOn);
   const drafts = [...selected.values()].flatMap((outcome) => outcome.steps);
   found.push(...admit(inputs, survey.planned, selected));
   return checkedFrom(() => assemble(inputs, survey, selected, drafts, found), found);

@@ -1,6 +1,6 @@
 // --target: only the named resources, with what they need and, for removals, what needs them.
 import type { Address } from '../address.ts';
-import type { Outcome } from './context.ts';
+import type { Outcome, PlanOptions } from './context.ts';
 
 /**
  * Outcomes of the targeted resources. What stays or is made brings along what it depends on; what goes brings along
@@ -8,7 +8,7 @@ import type { Outcome } from './context.ts';
  */
 export function selectTargets(
   outcomes: ReadonlyMap<Address, Outcome>,
-  targets: readonly Address[],
+  { targets, only }: Pick<PlanOptions, 'targets' | 'only'>,
   dependsOn: (address: Address) => readonly Address[],
 ): ReadonlyMap<Address, Outcome> {
   if (targets.length === 0) return outcomes;
@@ -16,6 +16,7 @@ export function selectTargets(
   const visit = (address: Address): void => {
     if (selected.has(address) || !outcomes.has(address)) return;
     selected.add(address);
+    if (only) return;
     for (const needed of dependsOn(address)) visit(needed);
     if (outcomes.get(address)?.change?.action !== 'delete') return;
     for (const other of outcomes.keys()) if (dependsOn(other).includes(address)) visit(other);

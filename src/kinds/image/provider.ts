@@ -5,7 +5,7 @@ import { describeError, isSbxError } from '../../core/errors.ts';
 import type { ImageObservation } from '../../core/observed.ts';
 import type { Performers } from '../../engine/provider.ts';
 import { ensureImage } from '../../images/cache.ts';
-import { imageDigest } from '../../images/digest.ts';
+import { imageDigest, type KnownDigests } from '../../images/digest.ts';
 import type { Shell } from '../shell.ts';
 
 export function imagePerformers(shell: Shell): Pick<Performers, 'image.ensure' | 'image.release'> {
@@ -22,10 +22,25 @@ export function imagePerformers(shell: Shell): Pick<Performers, 'image.ensure' |
   };
 }
 
+/** Digests of the user's own files from before; told when there is something new to keep. */
+export interface DigestMemory {
+  digests?: KnownDigests;
+  changed: boolean;
+}
+
 /** Digest of an image's inputs, and whether the cache has it. */
-export async function observeImage(image: DesiredImage, shell: Pick<Shell, 'images'>): Promise<ImageObservation> {
+export async function observeImage(
+  image: DesiredImage,
+  shell: Pick<Shell, 'images'>,
+  memory: DigestMemory,
+): Promise<ImageObservation> {
   try {
-    const { digest, cached, diskBytes } = await imageDigest(image.source, shell.images);
+    const before = memory.digests ?? {};
+    const { digest, cached, diskBytes, known } = await imageDigest(image.source, { ...shell.images, known: before });
+    if (known !== before) {
+      memory.digests = { ...memory.digests, ...known };
+      memory.changed = true;
+    }
     return { digest, cached, ...(diskBytes === undefined ? {} : { diskBytes }) };
   } catch (error) {
     if (!isSbxError(error)) throw error;

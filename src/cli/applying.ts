@@ -1,0 +1,165 @@
+// Applying: under the lock, exactly the plan that was shown, or a refusal because the world moved.
+import { randomUUID } from 'node:crypto';
+import { userInfo } from 'node:os';
+import type { Address } from '../core/address.ts';
+import { type Checked, failed, ok } from '../core/checked.ts';
+import { diagnostic } from '../core/diagnostic.ts';
+import { canonicalJson } from '../core/json.ts';
+import { recordedOutputs } from '../core/plan/outputs.ts';
+import type { Plan } from '../core/plan/plan.ts';
+import type { ResourceRecord, State } from '../core/state/state.ts';
+import { applyPlan } from '../engine/apply.ts';
+import type { ApplyResult } from '../engine/events.ts';
+import { ensurePrivateFolder } from '../host/files.ts';
+import { performersOf } from '../kinds/performers.ts';
+import { statesDir } from '../store/home.ts';
+import { openJournal } from '../store/journal-file.ts';
+import { ensureKey, keyedHash, readKey } from '../store/key.ts';
+import { writeKnown } from '../store/known-file.ts';
+import { acquireLock } from '../store/lock.ts';
+import { readSnapshot } from '../store/snapshot.ts';
+import { removeState, settleJournal, writeState } from '../store/state-file.ts';
+import { type MadePlan, makePlan } from './planning.ts';
+import type { ApplyOptions, PlanRequest } from './services.ts';
+import type { Workplace } from './session.ts';
+import { sbxVersion } from './version.ts';
+
+/** A plan that was made longer ago than this is made again before it is carried out, in `ms`. */
+const freshMs = 2000;
+
+/** Takes the lock, makes sure that the plan still holds, carries it out and writes the state. */
+export async function applyMade(
+  workplace: Workplace,
+  request: PlanRequest,
+  made: MadePlan,
+  options: ApplyOptions,
+): Promise<Checked<ApplyResult>> {
+  const { layout } = made.opened;
+  await ensurePrivateFolder(statesDir(layout.home));
+  const lock = await acquireLock(layout.lockPath, {
+    timeoutMs: options.lockTimeoutMs,
+    owner: { user: userInfo().username, command: `sbx ${process.argv.slice(2).join(' ')}`.slice(0, 200) },
+    signal: options.signal,
+  });
+  if (!lock.ok) return lock;
+  try {
+    const current = await confirm(workplace, request, made);
+    return current.ok ? await carryOut(workplace, current.value, options) : current;
+  } finally {
+    lock.value.release();
+  }
+}
+
+/** What of a plan was shown: equal means that nothing moved. */
+export function shownPart(plan: Plan): string {
+  const { changes, drift, outputs, mode, prior } = plan;
+  const driver = plan.driver?.chosen;
+  const steps = plan.steps.map(({ id, needs }) => ({ id, needs }));
+  return canonicalJson({ changes, drift, outputs, mode, prior, driver, steps });
+}
+
+/** The plan as it is to be carried out. Under the lock: made again when it is not fresh or the state has moved. */
+async function confirm(workplace: Workplace, request: PlanRequest, made: MadePlan): Promise<Checked<MadePlan>> {
+  const snapshot = await readSnapshot(made.opened.layout);
+  if (!snapshot.ok) return snapshot;
+  const hadKey = (await readKey(workplace.home)) !== undefined;
+  await ensureKey(workplace.home);
+  const fresh = performance.now() - made.observedAtMs < freshMs && snapshot.value.stamp === made.opened.snapshot.stamp;
+  if (fresh && hadKey) return ok(made);
+  const again = await makePlan(workplace, request);
+  if (!again.ok) return again;
+  const moved = whatMoved(made.plan, again.value.plan);
+  return moved === undefined
+    ? again
+    : failed(diagnostic('SBX3001', { detail: moved, hint: 'Look at the new plan with:\nsbx plan' }));
+}
+
+/** Why a plan is not the one that was shown, in words for users; undefined when it is. */
+export function whatMoved(shown: Plan, now: Plan): string | undefined {
+  if (shownPart(shown) === shownPart(now)) return undefined;
+  if (canonicalJson(shown.prior) !== canonicalJson(now.prior)) {
+    const serial = (plan: Plan): string =>
+      plan.prior === undefined ? 'nothing applied yet' : `serial ${plan.prior.serial}`;
+    return `The state moved since the plan was made: ${serial(shown)} then, ${serial(now)} now.`;
+  }
+  const before = new Map(shown.changes.map((change) => [change.address, canonicalJson(change)]));
+  const after = new Map(now.changes.map((change) => [change.address, canonicalJson(change)]));
+  const differing = [...new Set([...before.keys(), ...after.keys()])].filter(
+    (address) => before.get(address) !== after.get(address),
+  );
+  const drifted = [...new Set(now.drift.map((drift) => `${drift.address} ${drift.field}`))];
+  if (differing.length > 0)
+    return `The plan would be another now for ${differing.slice(0, 10).join(', ')}${drifted.length > 0 ? ` (drift: ${drifted.slice(0, 10).join(', ')})` : ''}.`;
+  return 'The file, its variables or this host changed since the plan was made.';
+}
+
+async function carryOut(workplace: Workplace, made: MadePlan, options: ApplyOptions): Promise<Checked<ApplyResult>> {
+  const { plan, opened, shell, inputs } = made;
+  const { layout, snapshot } = opened;
+  if (workplace.known.changed) await rememberHost(workplace);
+  const prior = await settleJournal(layout, snapshot);
+  const key = await ensureKey(workplace.home);
+  const header = headerOf(made, prior);
+  const journal = await openJournal(layout, {
+    type: 'open',
+    format_version: 1,
+    command: process.argv.slice(2, 3).join(''),
+    pid: process.pid,
+    atMs: Date.now(),
+    ...header,
+  });
+  const resources = new Map<Address, ResourceRecord>(
+    (prior?.resources ?? []).map((record) => [record.address, record]),
+  );
+  const outputs = recordedOutputs(inputs, (text) => keyedHash(key, text));
+  let result: ApplyResult;
+  try {
+    const { emit, parallelism, signal } = options;
+    const now = (): number => performance.now();
+    result = await applyPlan({
+      plan,
+      resources,
+      outputs,
+      journal,
+      performers: performersOf(shell),
+      emit,
+      parallelism,
+      signal,
+      now,
+    });
+  } finally {
+    await journal.close();
+  }
+  const complete = result.status === 'complete';
+  const state: State = {
+    format_version: 1,
+    ...header,
+    resources: [...resources.values()],
+    outputs: complete ? outputs : (prior?.outputs ?? {}),
+  };
+  await writeState(layout, state);
+  if (plan.mode === 'destroy' && resources.size === 0) await removeState(layout);
+  return ok(result, made.warnings);
+}
+
+async function rememberHost(workplace: Workplace): Promise<void> {
+  const { vmms, digests } = workplace.known;
+  await writeKnown(workplace.home, {
+    ...(vmms === undefined ? {} : { vmms }),
+    ...(digests === undefined ? {} : { digests }),
+  });
+}
+
+/** Who this state is. A destroy without the file keeps what is recorded. */
+function headerOf(made: MadePlan, prior: State | undefined): Omit<State, 'format_version' | 'resources' | 'outputs'> {
+  const { layout, sources } = made.opened;
+  return {
+    sbx_version: sbxVersion,
+    lineage: prior?.lineage ?? randomUUID(),
+    serial: prior?.serial ?? 0,
+    name: layout.name,
+    ...(layout.instance === undefined ? {} : { instance: layout.instance }),
+    folder: sources?.folder ?? prior?.folder ?? '/',
+    files: sources?.files ?? prior?.files ?? [],
+  };
+}

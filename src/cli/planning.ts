@@ -1,0 +1,172 @@
+// Planning: opens the sandbox, observes it, and lets the planner decide. Takes no lock and writes nothing.
+import type { Address } from '../core/address.ts';
+import { mapBounded } from '../core/bounded.ts';
+import { type Checked, failed, ok } from '../core/checked.ts';
+import type { DesiredImage, DesiredResource } from '../core/desired.ts';
+import { type Diagnostic, diagnostic } from '../core/diagnostic.ts';
+import type { HostFacts, ImageObservation, Observed, VolumeObservation } from '../core/observed.ts';
+import { chooseDriver, driverNeeds } from '../core/plan/choose-driver.ts';
+import { noOptions, type PlanInputs, type PlanOptions } from '../core/plan/context.ts';
+import type { DriverChoice, Plan } from '../core/plan/plan.ts';
+import { planSandbox } from '../core/plan/planner.ts';
+import type { State, VmRecord, VolumeRecord } from '../core/state/state.ts';
+import { observe } from '../engine/observe.ts';
+import { namespaceSupport, readHostFacts } from '../host/space.ts';
+import { observeImage } from '../kinds/image/provider.ts';
+import { kindRules } from '../kinds/index.ts';
+import { observeSandbox, vmProcesses } from '../kinds/sandbox/provider.ts';
+import type { Shell } from '../kinds/shell.ts';
+import { observeVms } from '../kinds/vm/provider.ts';
+import { observeVolume } from '../kinds/volume/provider.ts';
+import { keyedHash, readKey } from '../store/key.ts';
+import { type Opened, openSandbox } from './loading.ts';
+import type { PlanRequest } from './services.ts';
+import { findVm, shellOf, type Workplace } from './session.ts';
+
+/** A plan with everything that it was made from. */
+export interface MadePlan {
+  readonly plan: Plan;
+  readonly opened: Opened;
+  readonly shell: Shell;
+  readonly inputs: PlanInputs;
+  /** When the host was observed: monotonic clock in `ms` */
+  readonly observedAtMs: number;
+  readonly warnings: readonly Diagnostic[];
+}
+
+/** Makes the plan of a request. */
+export async function makePlan(workplace: Workplace, request: PlanRequest): Promise<Checked<MadePlan>> {
+  const opened = await openSandbox(workplace, { needsFile: request.mode === 'apply', takeOver: request.takeOver });
+  if (!opened.ok) return opened;
+  const { desired, layout, snapshot, reserved } = opened.value;
+  const shell = shellOf(workplace, layout, { wait: request.wait, ...(desired === undefined ? {} : { desired }) });
+  const host = await hostFacts(workplace, opened.value, reserved);
+  const choice = await choiceOf(workplace, request, opened.value, host);
+  if (!choice.ok) return choice;
+  const observedAtMs = performance.now();
+  const observed = await observeAll(opened.value, shell, host, workplace);
+  const options = optionsOf(request, snapshot.state);
+  if (!options.ok) return options;
+  const key = await readKey(workplace.home);
+  const inputs: PlanInputs = {
+    mode: request.mode,
+    observed,
+    // Without a key nothing was ever recorded that a hash could be compared with.
+    hash: (text) => (key === undefined ? '' : keyedHash(key, text)),
+    options: options.value,
+    ...(desired === undefined ? {} : { desired }),
+    ...(snapshot.state === undefined ? {} : { state: snapshot.state }),
+    ...(choice.value === undefined ? {} : { driver: choice.value }),
+  };
+  const plan = planSandbox(inputs, kindRules);
+  if (!plan.ok) return plan;
+  return ok({ plan: plan.value, opened: opened.value, shell, inputs, observedAtMs, warnings: opened.warnings });
+}
+
+function vmRecords(state: State | undefined): readonly VmRecord[] {
+  return (state?.resources ?? []).filter((record): record is VmRecord => record.kind === 'vm');
+}
+
+async function hostFacts(
+  workplace: Workplace,
+  opened: Opened,
+  reserved: ReadonlyMap<string, string>,
+): Promise<HostFacts> {
+  const { desired, snapshot } = opened;
+  const resources: readonly DesiredResource[] = [...(desired?.resources.values() ?? [])];
+  const publishes = resources.some(
+    (resource) => resource.kind === 'vm' && [...resource.nics.values()].some((nic) => nic.ports.length > 0),
+  );
+  const recorded = snapshot.state?.resources.find((record) => record.kind === 'sandbox');
+  const connectivity =
+    recorded?.kind === 'sandbox' ? { connectivity: recorded.attrs.connectivity } : await connectivityHere();
+  const inside = connectivity.connectivity === 'namespace';
+  return {
+    ...readHostFacts({
+      home: workplace.home.state,
+      listeners: publishes ? 'read' : 'skip',
+      ...(inside ? {} : { programs: [] }),
+    }),
+    ...connectivity,
+    reserved,
+  };
+}
+
+async function connectivityHere(): Promise<Pick<HostFacts, 'connectivity' | 'connectivityReason'>> {
+  const support = await namespaceSupport();
+  return support.ok ? { connectivity: 'namespace' } : { connectivity: 'user-net', connectivityReason: support.reason };
+}
+
+/** The driver that is to run the sandbox; none is needed to remove one. */
+async function choiceOf(
+  workplace: Workplace,
+  request: PlanRequest,
+  opened: Opened,
+  host: HostFacts,
+): Promise<Checked<DriverChoice | undefined>> {
+  const { desired, snapshot } = opened;
+  if (request.mode === 'destroy' || desired === undefined) return ok(undefined);
+  if (![...desired.resources.values()].some((resource) => resource.kind === 'vm')) return ok(undefined);
+  const current = vmRecords(snapshot.state)[0]?.attrs.driver;
+  const needs = driverNeeds(desired, host.connectivity);
+  return chooseDriver(
+    { vmm: workplace.options.vmm, needs, ...(current === undefined ? {} : { current }) },
+    await workplace.detected(),
+  );
+}
+
+/** Reads images, volumes, VMs and the namespace at the same time. */
+export async function observeAll(
+  opened: Opened,
+  shell: Shell,
+  host: HostFacts,
+  workplace: Workplace,
+): Promise<Observed> {
+  const { desired, snapshot } = opened;
+  const vms = vmRecords(snapshot.state);
+  const records = snapshot.state?.resources ?? [];
+  return await observe({
+    sandbox: async () => {
+      const record = records.find((candidate) => candidate.kind === 'sandbox');
+      return await observeSandbox(record?.kind === 'sandbox' ? record : undefined, shell, vmProcesses(vms));
+    },
+    images: async () => {
+      const images = [...(desired?.resources.values() ?? [])].filter(
+        (resource): resource is DesiredImage => resource.kind === 'image',
+      );
+      const pairs = await mapBounded(images, 8, async (image): Promise<readonly [Address, ImageObservation]> => {
+        return [image.address, await observeImage(image, shell, workplace.known)];
+      });
+      return new Map(pairs);
+    },
+    volumes: async () => {
+      const volumes = records.filter((record): record is VolumeRecord => record.kind === 'volume');
+      const pairs = await mapBounded(volumes, 32, async (record): Promise<readonly [Address, VolumeObservation]> => {
+        return [record.address, await observeVolume(record, shell)];
+      });
+      return new Map(pairs);
+    },
+    vms: () => observeVms(vms, shell),
+    host: async () => host,
+  });
+}
+
+/** Options of the planner; start, stop and restart become holds on the VMs that they name. */
+function optionsOf(request: PlanRequest, state: State | undefined): Checked<PlanOptions> {
+  const base = { ...noOptions, targets: request.targets, replace: request.replace, purge: request.purge };
+  if (request.power === undefined) return ok(base);
+  const { to, vms } = request.power;
+  const records = vmRecords(state);
+  const found = vms.map((vm) => findVm(records, vm));
+  const missing = vms.filter((_vm, index) => found[index] === undefined);
+  const [first, ...rest] = missing.map((vm) =>
+    diagnostic('SBX3140', {
+      detail: `${vm} is not a VM of this sandbox as it was applied.`,
+      hint: 'See what there is with:\nsbx status',
+    }),
+  );
+  if (first !== undefined) return failed(first, ...rest);
+  const targets = found.flatMap((record) => (record === undefined ? [] : [record.address]));
+  const holds = new Map(targets.map((target) => [target, to === 'stop']));
+  return ok({ ...base, targets, only: true, holds, restart: to === 'restart' ? targets : [] });
+}

@@ -1,0 +1,49 @@
+// Constructs everything: the services that commands call, over this host. Costly parts are loaded on first use.
+import { type Checked, ok } from '../core/checked.ts';
+import { buildGuestServices } from './guest-services.ts';
+import { buildImageServices } from './image-services.ts';
+import { loadAlone } from './loading.ts';
+import type { GlobalOptions, Planned, PlanRequest, Services } from './services.ts';
+import { openWorkplace, type Workplace } from './session.ts';
+
+/** The services of a process. Opens nothing until a command asks for it. */
+export function createServices(options: GlobalOptions): Services {
+  let opened: Promise<Workplace> | undefined;
+  const workplace = (): Promise<Workplace> => {
+    opened ??= openWorkplace(options);
+    return opened;
+  };
+  return {
+    loadDesired: async () => {
+      const loaded = await loadAlone(options);
+      return loaded.ok
+        ? ok({ desired: loaded.value.desired, files: loaded.value.sources.files }, loaded.warnings)
+        : loaded;
+    },
+    plan: async (request) => await planned(await workplace(), request),
+    openPlan: async (path) => (await import('./saved-plan.ts')).openSavedPlan(await workplace(), path),
+    status: async () => (await import('./reports.ts')).statusReport(await workplace()),
+    show: async (address) => (await import('./reports.ts')).showReport(await workplace(), address),
+    outputs: async () => (await import('./reports.ts')).outputsOf(await workplace()),
+    doctor: async () => (await import('./doctor.ts')).examine(await workplace()),
+    guests: buildGuestServices(workplace),
+    images: buildImageServices(workplace),
+  };
+}
+
+async function planned(workplace: Workplace, request: PlanRequest): Promise<Checked<Planned>> {
+  const { makePlan } = await import('./planning.ts');
+  const made = await makePlan(workplace, request);
+  if (!made.ok) return made;
+  const { readLockOwner } = await import('../store/lock.ts');
+  const busy = await readLockOwner(made.value.opened.layout.lockPath);
+  return ok(
+    {
+      plan: made.value.plan,
+      ...(busy === undefined ? {} : { busy }),
+      apply: async (options) => (await import('./applying.ts')).applyMade(workplace, request, made.value, options),
+      save: async (path) => (await import('./saved-plan.ts')).savePlan(workplace, request, made.value, path),
+    },
+    made.warnings,
+  );
+}

@@ -1,0 +1,19 @@
+// What to plan, as a user asked for it.
+import type { Address } from '../address.ts';
+
+/** What to plan. Addresses are canonical. */
+export interface PlanRequest {
+  readonly mode: 'apply' | 'destroy';
+  /** Only these and what they need; empty means everything */
+  readonly targets: readonly Address[];
+  /** Replaced even when nothing changed */
+  readonly replace: readonly Address[];
+  /** destroy: volumes marked `protect` too */
+  readonly purge: boolean;
+  /** Whether apply waits for VMs to be ready */
+  readonly wait: boolean;
+  /** Take a sandbox over that was applied from another folder */
+  readonly takeOver: boolean;
+  /** A recorded hold: only these VMs are planned, for this alone */
+  readonly power?: { readonly to: 'start' | 'stop' | 'restart'; readonly vms: readonly Address[] };
+}
