@@ -178,8 +178,8 @@ function fieldsOf(attrs: SandboxAttrs, record: SandboxRecord): FieldChange[] {
   changed('connectivity', record.attrs.connectivity, attrs.connectivity, 'what this host allows changed');
   changed('networks', record.attrs.networks, attrs.networks, 'the packet filter is loaded whole');
   changed('uplink', record.attrs.uplink, attrs.uplink, 'networks of mode nat need it');
-  const now = new Set(attrs.forwards.map(forwardKey));
-  const was = new Set(record.attrs.forwards.map(forwardKey));
+  const now = new Set(attrs.forwards.map(forwardName));
+  const was = new Set(record.attrs.forwards.map(forwardName));
   for (const forward of record.attrs.forwards)
     if (!now.has(forwardName(forward))) fields.push(portField(forward, 'withdraw'));
   for (const forward of attrs.forwards) if (!was.has(forwardName(forward))) fields.push(portField(forward, 'publish'));
