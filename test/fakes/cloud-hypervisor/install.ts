@@ -109,6 +109,7 @@ async function startHub(socketPath: string): Promise<() => Promise<void>> {
     if (Date.now() > deadline) throw new Error(`the hub of the fake did not start: see ${socketPath}.log`);
   }
   return async () => {
+    hub.ref();
     hub.kill('SIGTERM');
     await ended;
   };
