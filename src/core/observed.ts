@@ -20,8 +20,6 @@ export interface VmShape {
   readonly cpusMax: number;
   readonly memoryBytes: number;
   readonly memoryMaxBytes: number;
-  /** Least memory that a live change can reach, the size it booted with; absent means any */
-  readonly memoryFloorBytes?: number;
   /** Disk name → size in `bytes` as far as known, else null */
   readonly disks: Readonly<Record<string, number | null>>;
   /** NIC name → MAC address */

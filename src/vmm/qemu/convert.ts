@@ -93,14 +93,13 @@ export function toHotMemory(devices: unknown): HotMemory | undefined {
 function toMemory(
   summary: Entry,
   devices: readonly Entry[] | undefined,
-): Pick<VmShape, 'memoryBytes' | 'memoryMaxBytes' | 'memoryFloorBytes'> | undefined {
+): Pick<VmShape, 'memoryBytes' | 'memoryMaxBytes'> | undefined {
   const floor = summary['base-memory'];
   if (typeof floor !== 'number' || devices === undefined) return undefined;
   const hot = toHotMemory(devices);
   return {
     memoryBytes: floor + (hot?.requested ?? 0),
     memoryMaxBytes: hot?.maxBytes ?? floor,
-    memoryFloorBytes: floor,
   };
 }
 

@@ -18,8 +18,8 @@ export interface QemuFiles {
 /** Where the files of a VM lie. */
 export function qemuFiles(paths: VmPaths): QemuFiles {
   return {
-    qmp: `${paths.run}/qmp`,
-    agent: `${paths.run}/ga`,
+    qmp: `${paths.run}/qmp.sock`,
+    agent: `${paths.run}/ga.sock`,
     serial: `${paths.run}/serial.sock`,
     pid: `${paths.run}/pid`,
     serialLog: `${paths.data}/serial.log`,

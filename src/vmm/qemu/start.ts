@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, isSbxError, SbxError } from '../../core/errors.ts';
 import type { Capabilities } from '../../core/plan/capabilities.ts';
 import type { ProcessRef } from '../../core/state/facts.ts';
-import { commandLineOf, endProcess, spawnDetached } from '../../host/processes.ts';
+import { endProcess, spawnDetached } from '../../host/processes.ts';
 import type { StartContext, Started, VmPaths, VmSpec } from '../driver.ts';
 import { qemuArgv } from './argv.ts';
 import { connectQmp, queryQmp } from './client.ts';
@@ -16,8 +16,8 @@ import { lastWords, logLength, processOf, removeLeftovers } from './process.ts';
 const socketPathLimit = 107;
 
 /**
- * Starts a VM. When exactly this one runs already, that is the answer; another one on the same socket is never touched
- * (SBX5004) unless its guest has come to an end. Throws SBX5001 with QEMU's own words when it does not come up.
+ * Starts a VM. One that runs already is left alone (SBX5004) unless its guest has come to an end. Throws SBX5001 with
+ * QEMU's own words when it does not come up.
  */
 export async function startQemu(
   spec: VmSpec,
@@ -28,8 +28,7 @@ export async function startQemu(
   checkPaths(spec.paths);
   context.signal.throwIfAborted();
   const argv = qemuArgv(spec, capabilities);
-  const running = await settleFormer(spec, argv, limits);
-  if (running !== undefined) return { process: running };
+  await settleFormer(spec.paths, limits);
   const logFrom = await logLength(spec.paths);
   const child = await spawnDetached(context.enter(argv), { logPath: qemuFiles(spec.paths).vmmLog });
   try {
@@ -55,23 +54,16 @@ function checkPaths(paths: VmPaths): void {
     throw new SbxError('SBX5008', `${serial} has ${length} bytes; a socket path has at most ${socketPathLimit}`);
 }
 
-/** A process that already serves this VM: taken over when it is the same, ended when its guest has ended. */
-async function settleFormer(
-  spec: VmSpec,
-  argv: readonly string[],
-  limits: QemuLimits,
-): Promise<ProcessRef | undefined> {
-  const former = processOf({ paths: spec.paths });
-  if (former === undefined) return undefined;
-  const [reply] = await queryQmp(qemuFiles(spec.paths).qmp, [{ execute: 'query-status' }], limits.observeMs);
+/** A process that already serves this VM is in the way, unless its guest has come to an end. */
+async function settleFormer(paths: VmPaths, limits: QemuLimits): Promise<void> {
+  const former = processOf({ paths });
+  if (former === undefined) return;
+  const [reply] = await queryQmp(qemuFiles(paths).qmp, [{ execute: 'query-status' }], limits.observeMs);
   const status = toStatus(reply);
-  if (status === 'guest-panicked' || status === 'internal-error' || status === 'shutdown') {
-    await endProcess(former);
-    await removeLeftovers(spec.paths);
-    return undefined;
-  }
-  if (commandLineOf(former.pid).join('\0') === argv.join('\0')) return former;
-  throw new SbxError('SBX5004', `process ${former.pid} runs this VM with another command line (status ${status})`);
+  if (status !== 'guest-panicked' && status !== 'internal-error' && status !== 'shutdown')
+    throw new SbxError('SBX5004', `process ${former.pid} runs this VM already (status ${status ?? 'unknown'})`);
+  await endProcess(former);
+  await removeLeftovers(paths);
 }
 
 async function answering(

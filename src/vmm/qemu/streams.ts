@@ -18,7 +18,9 @@ export async function agentIsOpen(connection: QmpConnection): Promise<boolean> {
 
 /** A stream to the guest agent. The port has one client at a time. Throws SBX8001 when nobody listens in the guest. */
 export async function openAgentStream(ref: VmRef, limits: QemuLimits): Promise<Socket> {
-  const connection = await connectQmp(qemuFiles(ref.paths).qmp, { timeoutMs: limits.askMs });
+  const connection = await connectQmp(qemuFiles(ref.paths).qmp, { timeoutMs: limits.askMs }).catch((cause: unknown) => {
+    throw new SbxError('SBX8001', 'the VM does not run, or its QEMU does not answer', { cause });
+  });
   try {
     if (!(await agentIsOpen(connection)))
       throw new SbxError('SBX8001', 'no guest agent has opened its port yet', {

@@ -39,7 +39,6 @@ t.test('a shape is read from the answers; memory is what the guest was asked to 
     cpusMax: 2,
     memoryBytes: 1200,
     memoryMaxBytes: 5000,
-    memoryFloorBytes: 1000,
     disks: { root: 4096, odd: null },
     nics: { lan: '52:54:00:00:00:01' },
   });
