@@ -17,28 +17,37 @@ export interface GroupLinks {
   readonly triggers: readonly Address[];
 }
 
-/** Links of every group, each worked out once and shared by its VMs; SBX2104, SBX2504, SBX2505, SBX2602. */
+/** The links of a VM that says nothing about any. */
+export const noLinks: GroupLinks = { dependsOn: [], triggers: [] };
+
+/** Links of every group that has some, each worked out once and shared by its VMs; SBX2104, SBX2504, SBX2505, SBX2602. */
 export function resolveLinks(context: Context): ReadonlyMap<string, GroupLinks> {
   const links = new Map<string, GroupLinks>();
   const edges = new Map<string, readonly string[]>();
   let total = 0;
   for (const group of context.groups.values()) {
     if (group === undefined) continue;
-    const wanted = wantedOf(context, group);
-    edges.set(group.name, [...wanted.keys()].flatMap(nameOfVm));
-    const dependsOn = [...wanted].flatMap(([text, until]) =>
-      addressesOf(context, group, text, dependencyPath(group, text)).map((address) => ({ address, until })),
-    );
-    const triggers = (group.raw.lifecycle?.replace_triggered_by ?? []).flatMap((text, at) =>
-      addressesOf(context, group, text, ['vms', group.name, 'lifecycle', 'replace_triggered_by', at]),
-    );
-    total += (dependsOn.length + triggers.length) * group.instances.length;
-    links.set(group.name, { dependsOn, triggers });
+    if (group.raw.depends_on === undefined && group.raw.lifecycle?.replace_triggered_by === undefined) continue;
+    const found = linksOf(context, group, edges);
+    total += (found.dependsOn.length + found.triggers.length) * group.instances.length;
+    links.set(group.name, found);
   }
   if (total > mostDependencies)
     context.reporter.report('SBX2505', ['vms'], { detail: `There are ${total} dependencies between single VMs.` });
   reportCircles(context, edges);
   return links;
+}
+
+function linksOf(context: Context, group: Group, edges: Map<string, readonly string[]>): GroupLinks {
+  const wanted = wantedOf(context, group);
+  edges.set(group.name, [...wanted.keys()].flatMap(nameOfVm));
+  const dependsOn = [...wanted].flatMap(([text, until]) =>
+    addressesOf(context, group, text, dependencyPath(group, text)).map((address) => ({ address, until })),
+  );
+  const triggers = (group.raw.lifecycle?.replace_triggered_by ?? []).flatMap((text, at) =>
+    addressesOf(context, group, text, ['vms', group.name, 'lifecycle', 'replace_triggered_by', at]),
+  );
+  return { dependsOn, triggers };
 }
 
 function nameOfVm(text: string): readonly string[] {
@@ -122,22 +131,22 @@ function unknown(
 /** Walks the groups depth first, without recursion since chains may be long. */
 function reportCircles(context: Context, edges: ReadonlyMap<string, readonly string[]>): void {
   const done = new Set<string>();
-  for (const start of edges.keys()) {
-    const trail: { name: string; next: number }[] = done.has(start) ? [] : [{ name: start, next: 0 }];
-    const onTrail = new Set(trail.map(({ name }) => name));
-    while (trail.length > 0) {
-      const top = trail.at(-1);
-      if (top === undefined) break;
-      const name = edges.get(top.name)?.[top.next++];
-      if (name === undefined) {
-        trail.pop();
-        onTrail.delete(top.name);
-        done.add(top.name);
-      } else if (onTrail.has(name)) reportCircle(context, [...trail.map((each) => each.name), name]);
-      else if (!done.has(name)) {
-        trail.push({ name, next: 0 });
-        onTrail.add(name);
-      }
+  for (const start of edges.keys()) if (!done.has(start)) walk(context, edges, start, done);
+}
+
+function walk(context: Context, edges: ReadonlyMap<string, readonly string[]>, start: string, done: Set<string>): void {
+  const trail = [{ name: start, next: 0 }];
+  const onTrail = new Set([start]);
+  for (let top = trail.at(-1); top !== undefined; top = trail.at(-1)) {
+    const name = edges.get(top.name)?.[top.next++];
+    if (name === undefined) {
+      trail.pop();
+      onTrail.delete(top.name);
+      done.add(top.name);
+    } else if (onTrail.has(name)) reportCircle(context, [...trail.map((each) => each.name), name]);
+    else if (!done.has(name)) {
+      trail.push({ name, next: 0 });
+      onTrail.add(name);
     }
   }
 }

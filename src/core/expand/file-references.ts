@@ -11,13 +11,15 @@ export function collectFileReferences(document: Document): readonly string[] {
 }
 
 function collect(value: unknown, into: Set<string>): void {
-  if (typeof value === 'string') {
-    if (!hasReference(value) || !value.includes('file.')) return;
-    const parsed = parseText(value);
-    if (parsed.ok) for (const part of parsed.parts) if (typeof part !== 'string') fromExpression(part, into);
-  } else if (typeof value === 'object' && value !== null) {
-    for (const item of Object.values(value)) collect(item, into);
-  }
+  if (typeof value === 'string') fromText(value, into);
+  else if (typeof value === 'object' && value !== null) for (const item of Object.values(value)) collect(item, into);
+}
+
+function fromText(text: string, into: Set<string>): void {
+  if (!hasReference(text) || !text.includes('file.')) return;
+  const parsed = parseText(text);
+  if (!parsed.ok) return;
+  for (const part of parsed.parts) if (typeof part !== 'string') fromExpression(part, into);
 }
 
 function fromExpression(expression: Expression, into: Set<string>): void {

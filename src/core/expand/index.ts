@@ -7,7 +7,7 @@ import type { Document } from '../load/document.ts';
 import { allocatorFor } from './addresses.ts';
 import { checkVolumes, warnUnused } from './checks.ts';
 import type { Context } from './context.ts';
-import { resolveLinks } from './dependencies.ts';
+import { noLinks, resolveLinks } from './dependencies.ts';
 import type { ExpandInputs } from './inputs.ts';
 import { mostVms, resolveGroups } from './instances.ts';
 import { resolveNetworks } from './networks.ts';
@@ -111,8 +111,7 @@ function vmsOf(context: Context): readonly DesiredVm[] {
   const groupNames = new Map<Address, string>();
   const vms: DesiredVm[] = [];
   for (const instance of instances) {
-    const link = links.get(instance.group.name);
-    const vm = link === undefined ? undefined : desiredVm(context, instance, link);
+    const vm = desiredVm(context, instance, links.get(instance.group.name) ?? noLinks);
     if (vm === undefined) continue;
     vms.push(vm);
     groupNames.set(vm.address, instance.group.name);

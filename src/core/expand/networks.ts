@@ -33,26 +33,27 @@ interface Taken {
 
 /** Fills `context.networks`; SBX2301, SBX2302. */
 export function resolveNetworks(context: Context): void {
-  const declared = Object.entries(context.root.networks ?? {});
   const taken: Taken[] = [];
   const raws = new Map<string, RawNetwork>();
-  for (const [name, written] of declared) {
+  for (const [name, written] of Object.entries(context.root.networks ?? {})) {
     context.networks.set(name, undefined);
     const raw = resolvedResource(context, 'network', ['networks', name], written);
-    if (raw === undefined) continue;
-    if (raw.subnet === undefined) raws.set(name, raw);
-    else {
-      const subnet = explicitSubnet(context, raw.subnet, ['networks', name, 'subnet']);
-      if (subnet === undefined || overlaps(context, name, subnet, taken)) continue;
-      taken.push({ name, subnet });
-      raws.set(name, raw);
-    }
+    if (raw !== undefined && takeExplicit(context, name, raw, taken)) raws.set(name, raw);
   }
   for (const [name, raw] of raws) if (raw.subnet === undefined) takeSticky(context, name, taken);
   for (const [name, raw] of raws) {
     const subnet = taken.find((each) => each.name === name)?.subnet ?? takePrivate(name, taken);
     context.networks.set(name, networkFrom(context, name, raw, subnet));
   }
+}
+
+/** Whether the network can be: it leaves its subnet open, or names one that is good and free. */
+function takeExplicit(context: Context, name: string, raw: RawNetwork, taken: Taken[]): boolean {
+  if (raw.subnet === undefined) return true;
+  const subnet = explicitSubnet(context, raw.subnet, ['networks', name, 'subnet']);
+  if (subnet === undefined || overlaps(context, name, subnet, taken)) return false;
+  taken.push({ name, subnet });
+  return true;
 }
 
 function explicitSubnet(context: Context, text: string, path: Path): Subnet | undefined {

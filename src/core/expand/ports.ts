@@ -40,7 +40,7 @@ interface Claim {
 
 /** Makes the publisher; ports are worked out when the first one is asked for. SBX2401 to SBX2405. */
 export function publisherFor(context: Context, instances: readonly Instance[]): Publisher {
-  const table = new Map<Address, Map<string, PublishedPort[]>>();
+  const table: Table = new Map();
   const ready = () =>
     cell(context, 'published ports', () => {
       publish(context, instances, table);
@@ -49,11 +49,9 @@ export function publisherFor(context: Context, instances: readonly Instance[]): 
   return { ready, portsOf: (instance, network) => table.get(instance.address)?.get(network) ?? [] };
 }
 
-function publish(
-  context: Context,
-  instances: readonly Instance[],
-  table: Map<Address, Map<string, PublishedPort[]>>,
-): void {
+type Table = Map<Address, Map<string, PublishedPort[]>>;
+
+function publish(context: Context, instances: readonly Instance[], table: Table): void {
   const wishes = instances.flatMap((instance) => wishesOf(context, instance));
   if (wishes.length > mostPorts) {
     context.reporter.report('SBX2401', ['vms'], {
@@ -62,32 +60,29 @@ function publish(
     return;
   }
   const claims = new Map<string, Claim[]>();
-  const fixed = new Map<Wish, number>();
-  for (const wish of wishes) {
-    const sticky = wish.hostPort === 'auto' ? undefined : wish.hostPort;
-    if (sticky !== undefined && claimOrReport(context, claims, wish, sticky)) fixed.set(wish, sticky);
-  }
+  const given = new Map<Wish, number>();
   const autos = wishes.filter((wish) => wish.hostPort === 'auto');
+  for (const wish of wishes)
+    if (wish.hostPort !== 'auto' && claimOrReport(context, claims, wish, wish.hostPort)) given.set(wish, wish.hostPort);
   for (const wish of autos) {
     const before = context.inputs.allocations.ports.get(allocationKey(wish));
-    if (before !== undefined && claim(claims, wish, before) === undefined) fixed.set(wish, before);
+    if (before !== undefined && claim(claims, wish, before) === undefined) given.set(wish, before);
   }
   for (const wish of autos) {
-    const port = fixed.get(wish) ?? pick(context, claims, wish);
-    if (port === undefined)
-      context.reporter.report('SBX2405', wish.path, {
-        detail: `Every ${wish.protocol} port from ${firstAuto} to ${firstAuto + autoCount - 1} of ${wish.hostIp} is taken.`,
-      });
-    else fixed.set(wish, port);
+    const port = given.get(wish) ?? pick(context, claims, wish);
+    if (port !== undefined) given.set(wish, port);
   }
-  for (const wish of wishes) {
-    const hostPort = fixed.get(wish);
-    if (hostPort === undefined) continue;
-    const { hostIp, guestPort, protocol } = wish;
-    const networks = table.get(wish.instance.address) ?? new Map<string, PublishedPort[]>();
-    table.set(wish.instance.address, networks);
-    networks.set(wish.network, [...(networks.get(wish.network) ?? []), { hostIp, hostPort, guestPort, protocol }]);
-  }
+  for (const wish of wishes) enter(table, wish, given.get(wish));
+}
+
+function enter(table: Table, wish: Wish, hostPort: number | undefined): void {
+  if (hostPort === undefined) return;
+  const { hostIp, guestPort, protocol } = wish;
+  const networks = table.get(wish.instance.address) ?? new Map<string, PublishedPort[]>();
+  table.set(wish.instance.address, networks);
+  const ports = networks.get(wish.network) ?? [];
+  networks.set(wish.network, ports);
+  ports.push({ hostIp, hostPort, guestPort, protocol });
 }
 
 function allocationKey({ instance, network, guestPort, protocol }: Wish): string {
@@ -96,15 +91,12 @@ function allocationKey({ instance, network, guestPort, protocol }: Wish): string
 
 function wishesOf(context: Context, instance: Instance): readonly Wish[] {
   const wishes: Wish[] = [];
-  for (const [network, nic] of Object.entries(instance.group.raw.networks ?? {})) {
-    if (nic.ports === undefined) continue;
+  const networks = instance.group.raw.networks ?? {};
+  for (const network of Object.keys(networks)) {
+    const ports = networks[network]?.ports;
+    if (ports === undefined) continue;
     const path: Path = ['vms', instance.group.name, 'networks', network, 'ports'];
-    const list = substituteOpen(context, { instance }, nic.ports as RawValue, path);
-    if (list === undefined) continue;
-    if (!Array.isArray(list)) {
-      context.reporter.report('SBX2401', path, { detail: `Ports are a list, not ${quoted(list)}.` });
-      continue;
-    }
+    const list = listOf(context, substituteOpen(context, { instance }, ports as RawValue, path), path);
     if (list.length > 0 && context.networks.get(network)?.desired.mode === 'isolated') {
       context.reporter.report('SBX2404', path, {
         detail: `Network "${network}" is isolated, so that nothing outside reaches its VMs.`,
@@ -118,6 +110,13 @@ function wishesOf(context: Context, instance: Instance): readonly Wish[] {
     });
   }
   return wishes;
+}
+
+function listOf(context: Context, found: RawValue | undefined, path: Path): readonly RawValue[] {
+  if (Array.isArray(found)) return found;
+  if (found !== undefined)
+    context.reporter.report('SBX2401', path, { detail: `Ports are a list, not ${quoted(found)}.` });
+  return [];
 }
 
 function wishOf(context: Context, instance: Instance, network: string, item: RawValue, path: Path): Wish | undefined {
@@ -175,13 +174,15 @@ function claimOrReport(context: Context, claims: Map<string, Claim[]>, wish: Wis
 function pick(context: Context, claims: Map<string, Claim[]>, wish: Wish): number | undefined {
   // A range that is full once stays full
   const full = `full ${wish.hostIp} ${wish.protocol}`;
-  if (claims.has(full)) return undefined;
   const start = Number.parseInt(hash('sha256', allocationKey(wish)).slice(0, 8), 16);
-  for (let step = 0; step < autoCount; step++) {
+  for (let step = 0; step < autoCount && !claims.has(full); step++) {
     const port = firstAuto + ((start + step) % autoCount);
     if (context.inputs.allocations.portTaken(wish.hostIp, port, wish.protocol)) continue;
     if (claim(claims, wish, port) === undefined) return port;
   }
   claims.set(full, []);
+  context.reporter.report('SBX2405', wish.path, {
+    detail: `Every ${wish.protocol} port from ${firstAuto} to ${firstAuto + autoCount - 1} of ${wish.hostIp} is taken.`,
+  });
   return undefined;
 }

@@ -21,7 +21,7 @@ export function resolveVariables(context: Context): void {
     const path: Path = ['variables', name];
     checkDeclaration(context, variable, path);
     const given = givenValue(context, name);
-    context.variables.set(name, valueOf(context, name, variable, given, path));
+    context.variables.set(name, givenOrDefault(context, name, variable, given, path));
   }
 }
 
@@ -50,7 +50,7 @@ function givenValue(context: Context, name: string): Given | undefined {
   return set === undefined ? undefined : { value: set, origin: `SBX_VAR_${name}`, asText: true };
 }
 
-function valueOf(
+function givenOrDefault(
   context: Context,
   name: string,
   variable: RawVariable,

@@ -21,14 +21,26 @@ export function vmField(context: Context, instance: Instance, steps: readonly st
   const [name = '', ...rest] = steps;
   const { raw } = instance.group;
   if (name === 'networks') return nicField(context, instance, rest, text);
-  if (name === 'name' && rest.length === 0) return known(instance.group.name);
-  if (name === 'hostname' && rest.length === 0)
-    return written(context, instance, raw.hostname ?? defaultHostname(instance));
-  if (name === 'image' && rest.length === 0) return written(context, instance, raw.image ?? null);
-  if (name === 'state' && rest.length === 0) return written(context, instance, raw.state ?? defaults.state);
   if (name === 'cpus') return amount(context, instance, raw.cpus ?? defaults.cpus, 'count', rest, text);
   if (name === 'memory') return amount(context, instance, raw.memory ?? defaults.memory, 'size', rest, text);
-  return noField(text, name, fieldNames);
+  const single = rest.length === 0 ? singleField(instance, name) : undefined;
+  return single === undefined ? noField(text, name, fieldNames) : written(context, instance, single);
+}
+
+function singleField(instance: Instance, name: string): RawValue | undefined {
+  const { raw } = instance.group;
+  switch (name) {
+    case 'name':
+      return instance.group.name;
+    case 'hostname':
+      return raw.hostname ?? defaultHostname(instance);
+    case 'image':
+      return raw.image ?? null;
+    case 'state':
+      return raw.state ?? defaults.state;
+    default:
+      return undefined;
+  }
 }
 
 function noField(text: string, name: string, names: readonly string[]): Evaluated {

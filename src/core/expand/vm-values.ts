@@ -79,32 +79,36 @@ function imageHasDisk(context: Context, image: Address): boolean {
 }
 
 function diskOf(context: Context, name: string, raw: RawDisk, path: Path, hasRoot: boolean): DesiredDisk | undefined {
-  const refuse = (detail: string, hint?: string) => {
-    context.reporter.report('SBX2502', path, hint === undefined ? { detail } : { detail, hint }, 'key');
+  const problem = contradiction(name, raw, hasRoot);
+  if (problem !== undefined) {
+    context.reporter.report('SBX2502', path, problem, 'key');
     return undefined;
-  };
-  if (raw.volume !== undefined) {
-    if (name === 'root') return refuse('"root" is the disk of the image and cannot be a volume.');
-    if (raw.size !== undefined) return refuse('"size" and "volume" exclude each other.', 'a volume has its own size');
-    if (!context.volumes.has(raw.volume)) {
-      const { code, ...particulars } = undeclared(`volume.${raw.volume}`, raw.volume, context.volumes.keys());
-      context.reporter.report(code, [...path, 'volume'], particulars);
-      return undefined;
-    }
-    return {
-      type: 'volume',
-      volume: formatAddress({ kind: 'volume', name: raw.volume }),
-      readonly: raw.readonly === true,
-    };
   }
-  if (raw.readonly !== undefined) return refuse('"readonly" goes with "volume".');
+  if (raw.volume !== undefined) return volumeDisk(context, raw.volume, raw.readonly === true, [...path, 'volume']);
   const sizeBytes = raw.size === undefined ? undefined : diskSize(context, raw.size, [...path, 'size']);
-  if (name === 'root') {
-    if (!hasRoot) return refuse('The image has no disk, so that there is no "root".', 'give the disk another name');
-    return sizeBytes === undefined ? { type: 'root' } : { type: 'root', sizeBytes };
-  }
-  if (raw.size === undefined) return refuse('A disk needs "size" or "volume".');
+  if (name === 'root') return sizeBytes === undefined ? { type: 'root' } : { type: 'root', sizeBytes };
   return sizeBytes === undefined ? undefined : { type: 'scratch', sizeBytes };
+}
+
+/** What is wrong with the keys of a disk together. */
+function contradiction(name: string, raw: RawDisk, hasRoot: boolean): { detail: string; hint?: string } | undefined {
+  const root = name === 'root';
+  if (raw.volume !== undefined && root) return { detail: '"root" is the disk of the image and cannot be a volume.' };
+  if (raw.volume !== undefined && raw.size !== undefined)
+    return { detail: '"size" and "volume" exclude each other.', hint: 'a volume has its own size' };
+  if (raw.volume === undefined && raw.readonly !== undefined) return { detail: '"readonly" goes with "volume".' };
+  if (root && !hasRoot)
+    return { detail: 'The image has no disk, so that there is no "root".', hint: 'give the disk another name' };
+  if (!root && raw.volume === undefined && raw.size === undefined)
+    return { detail: 'A disk needs "size" or "volume".' };
+  return undefined;
+}
+
+function volumeDisk(context: Context, name: string, readonly: boolean, path: Path): DesiredDisk | undefined {
+  if (context.volumes.has(name)) return { type: 'volume', volume: formatAddress({ kind: 'volume', name }), readonly };
+  const { code, ...particulars } = undeclared(`volume.${name}`, name, context.volumes.keys());
+  context.reporter.report(code, path, particulars);
+  return undefined;
 }
 
 /** When the VM counts as ready; SBX2502, SBX2506. */

@@ -5,15 +5,36 @@ import type { Aspect, Path, Source } from './document.ts';
 
 const longestShownLine = 2000;
 
+/** Offsets at which the lines of a source begin; kept, since many places may be asked for. */
+const lineStarts = new WeakMap<Source, readonly number[]>();
+
+function lineStartsOf(source: Source): readonly number[] {
+  const before = lineStarts.get(source);
+  if (before !== undefined) return before;
+  const starts = [0];
+  for (const match of source.text.matchAll(/\r\n?|\n/g)) starts.push(match.index + match[0].length);
+  lineStarts.set(source, starts);
+  return starts;
+}
+
+/** Index of the last line that begins at or before an offset. */
+function lineIndexOf(starts: readonly number[], offset: number): number {
+  let low = 0;
+  let high = starts.length - 1;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if ((starts[middle] ?? 0) <= offset) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
 /** The place of a span of offsets within one line of a source. */
 export function placeAt(source: Source, start: number, end: number): Place {
   const { text } = source;
-  const lineStart = lineStartOf(text, start);
-  let line = 1;
-  for (let at = 0; at < lineStart; at++) {
-    const code = text.charCodeAt(at);
-    if (code === 10 || (code === 13 && text.charCodeAt(at + 1) !== 10)) line += 1;
-  }
+  const starts = lineStartsOf(source);
+  const line = lineIndexOf(starts, start);
+  const lineStart = starts[line] ?? 0;
   const ending = text.slice(lineStart, lineStart + longestShownLine + 1).search(/[\r\n]/);
   const shown =
     ending === -1 && text.length - lineStart > longestShownLine ? undefined : lineOf(text, lineStart, ending);
@@ -22,17 +43,11 @@ export function placeAt(source: Source, start: number, end: number): Place {
   const lineEnd = shown === undefined ? Number.POSITIVE_INFINITY : shown.length + 1;
   return {
     file: source.path,
-    line,
+    line: line + 1,
     column,
     endColumn: Math.max(Math.min(end - lineStart - bom + 1, lineEnd), column + 1),
     ...(shown === undefined ? {} : { source: shown }),
   };
-}
-
-function lineStartOf(text: string, offset: number): number {
-  let at = offset;
-  while (at > 0 && text.charCodeAt(at - 1) !== 10 && text.charCodeAt(at - 1) !== 13) at--;
-  return at;
 }
 
 function lineOf(text: string, start: number, length: number): string {
