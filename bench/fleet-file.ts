@@ -39,7 +39,7 @@ export function formatFleetFile({ vms, edited = false, perNetwork = 0 }: FleetFi
       `  vm-${index}:`,
       '    image: own',
       '    cpus: 1',
-      `    memory: ${edited && index === 0 ? '512MiB' : '256MiB'}`,
+      `    memory: ${edited && index === 0 ? '128MiB' : '96MiB'}`,
       '    on_exit: keep',
       '    env:',
       '      ROLE: worker',

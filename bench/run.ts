@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { installPackage } from './install.ts';
 import { formatTable, type Missing, outcomeOf, type Row, ratioOf } from './report.ts';
+import { runOnRoomyHost } from './roomy-host.ts';
 import type { Stage, StageContext } from './stage.ts';
 import { apply } from './stages/apply.ts';
 import { hello } from './stages/hello.ts';
@@ -33,7 +34,9 @@ if (values.help || unknown.length > 0 || sizes?.some((size) => !Number.isInteger
   console.error(`usage: npm run bench -- [--only STAGE,...] [--sizes N,...]\nstages: ${Object.keys(stages).join(' ')}`);
   process.exitCode = values.help ? 0 : 64;
 } else {
-  await runStages();
+  const code = runOnRoomyHost();
+  if (code === undefined) await runStages();
+  else process.exitCode = code;
 }
 
 async function runStages(): Promise<void> {
@@ -53,6 +56,7 @@ async function runStages(): Promise<void> {
       const result = await runStage(name, context);
       rows.push(...result.rows);
       missing.push(...result.missing);
+      if (result.missing.length > 0) process.exitCode = 1;
     }
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -66,7 +70,6 @@ async function runStage(name: string, context: StageContext): ReturnType<Stage> 
   try {
     return (await stages[name]?.(context)) ?? { rows: [], missing: [] };
   } catch (error) {
-    process.exitCode = 1;
     return {
       rows: [],
       missing: [{ stage: name, name: 'all', reason: error instanceof Error ? error.message : String(error) }],
