@@ -9,10 +9,15 @@ const hints: Readonly<Record<string, string>> = {
   EPERM: 'Check who owns the folder, or choose another home with --home or SBX_HOME.',
 };
 
-/** Turns a failed write into SBX4008, for `catch`. `what` says what was to be done: `write the state /…`. */
+/** SBX4008 for a failed write. `what` says what was to be done: `write the state /…`. */
+export function homeError(what: string, cause: unknown): SbxError {
+  const hint = hints[errnoOf(cause) ?? ''];
+  return new SbxError('SBX4008', `cannot ${what}`, { cause, ...(hint === undefined ? {} : { hint }) });
+}
+
+/** The same, for `catch`. */
 export function homeFailure(what: string): (cause: unknown) => never {
   return (cause) => {
-    const hint = hints[errnoOf(cause) ?? ''];
-    throw new SbxError('SBX4008', `cannot ${what}`, { cause, ...(hint === undefined ? {} : { hint }) });
+    throw homeError(what, cause);
   };
 }

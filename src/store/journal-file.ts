@@ -7,6 +7,7 @@ import type { JournalRecord } from '../core/state/journal.ts';
 import { formatRecords, type JournalHeader } from '../core/state/journal-text.ts';
 import { syncFolder } from '../host/files.ts';
 import type { SandboxLayout } from './home.ts';
+import { homeError, homeFailure } from './home-failure.ts';
 
 export interface Journal {
   /**
@@ -24,9 +25,9 @@ export interface Journal {
  */
 export async function openJournal(layout: SandboxLayout, header: JournalHeader): Promise<Journal> {
   const { O_APPEND, O_CREAT, O_EXCL, O_WRONLY } = constants;
-  const file = await open(layout.journalPath, O_APPEND | O_CREAT | O_EXCL | O_WRONLY, 0o600).catch((cause) => {
-    throw new SbxError('SBX4008', `cannot make the journal ${layout.journalPath}`, { cause });
-  });
+  const file = await open(layout.journalPath, O_APPEND | O_CREAT | O_EXCL | O_WRONLY, 0o600).catch(
+    homeFailure(`make the journal ${layout.journalPath}`),
+  );
   const journal = new JournalFile(file, layout.journalPath);
   try {
     await journal.append([header]);
@@ -82,7 +83,7 @@ class JournalFile implements Journal {
       try {
         if (this.#failure === undefined) await this.#write(text);
       } catch (cause) {
-        this.#failure = new SbxError('SBX4008', `cannot write the journal ${this.#path}`, { cause });
+        this.#failure = homeError(`write the journal ${this.#path}`, cause);
       }
       for (const waiter of waiters) {
         if (this.#failure === undefined) waiter.resolve();

@@ -9,7 +9,7 @@ import { errnoOf, SbxError } from '../core/errors.ts';
 import type { ProcessRef } from '../core/state/facts.ts';
 import { ensurePrivateFolder, readTextIfThere } from '../host/files.ts';
 import { isAlive, refOf } from '../host/processes.ts';
-import { homeFailure } from './home-failure.ts';
+import { homeError, homeFailure } from './home-failure.ts';
 
 /** Who holds a lock. */
 export interface LockOwner {
@@ -92,7 +92,7 @@ function openLockFile(path: string): number {
   try {
     return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   } catch (cause) {
-    return homeFailure(`open the lock ${path}`)(cause);
+    throw homeError(`open the lock ${path}`, cause);
   }
 }
 
@@ -146,7 +146,7 @@ function writeNote(fd: number, path: string, note: OwnerNote): void {
     writeSync(fd, JSON.stringify(note), 0);
   } catch (cause) {
     closeSync(fd);
-    homeFailure(`write the lock ${path}`)(cause);
+    throw homeError(`write the lock ${path}`, cause);
   }
 }
 
