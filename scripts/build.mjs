@@ -2,7 +2,18 @@
 // loaded when drawn, and small programs that run beside sbx.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -17,6 +28,24 @@ const companions = [{ from: 'src/guest/connect-probe.ts', to: 'connect-probe.cjs
 /** Files that are shipped as they are. */
 const copies = [{ from: 'src/host/holder.sh', to: 'holder.sh' }];
 
+/** Libraries in files of their own: large, and needed only by commands that change something. */
+const chunks = ['undici'];
+/** Modules of Node that cost a start more than they give it; they are loaded at the first use of one of their members. */
+const lateBuiltins = [
+  'child_process',
+  'crypto',
+  'dgram',
+  'http',
+  'https',
+  'net',
+  'readline',
+  'readline/promises',
+  'stream',
+  'stream/promises',
+  'tty',
+  'zlib',
+];
+
 const common = {
   absWorkingDir: root,
   bundle: true,
@@ -27,17 +56,34 @@ const common = {
   legalComments: 'none',
 };
 
-generateValidators();
-rmSync(dist, { recursive: true, force: true });
-mkdirSync(dist, { recursive: true });
-await Promise.all([buildMain(), buildInk(), ...companions.map(buildCompanion)]);
-const buildId = createHash('sha256')
-  .update(readFileSync(join(dist, 'main.cjs')))
-  .digest('hex')
-  .slice(0, 16);
-await buildLauncher(buildId);
-for (const { from, to } of copies) if (existsSync(at(from))) copyFileSync(at(from), join(dist, to));
-makeCache(buildId);
+// Built beside dist/ and moved there file by file, so that an sbx that starts meanwhile finds everything.
+const fresh = join(root, `.dist-${process.pid}`);
+try {
+  generateValidators();
+  await Promise.all([buildMain(), buildInk(), ...chunks.map(buildChunk), ...companions.map(buildCompanion)]);
+  stampMain();
+  await buildLauncher();
+  for (const { from, to } of copies) if (existsSync(at(from))) copyFileSync(at(from), join(fresh, to));
+  makeCache();
+  publish();
+} finally {
+  rmSync(fresh, { recursive: true, force: true });
+}
+
+/** Puts the digest of main.cjs into its first line; the cache begins with the same, or it is of another build. */
+function stampMain() {
+  const path = join(fresh, 'main.cjs');
+  const source = readFileSync(path);
+  const id = createHash('sha256').update(source).digest('hex').slice(0, 16);
+  writeFileSync(path, Buffer.concat([Buffer.from(`// ${id}\n`), source]));
+}
+
+function publish() {
+  mkdirSync(dist, { recursive: true });
+  const names = readdirSync(fresh);
+  for (const name of names) renameSync(join(fresh, name), join(dist, name));
+  for (const name of readdirSync(dist)) if (!names.includes(name)) rmSync(join(dist, name), { recursive: true });
+}
 
 function generateValidators() {
   const script = at('scripts/generate-validators.mjs');
@@ -49,9 +95,9 @@ function buildMain() {
   return build({
     ...common,
     entryPoints: ['src/main.ts'],
-    outfile: join(dist, 'main.cjs'),
+    outfile: join(fresh, 'main.cjs'),
     format: 'cjs',
-    plugins: [inkElsewhere()],
+    plugins: [inkElsewhere(), chunksElsewhere(), lateNode()],
     // import.meta is empty in CommonJS: whoever asks where it lies gets the bundle.
     banner: { js: "const __bundle_url = require('node:url').pathToFileURL(__filename).href;" },
     define: { ...common.define, 'import.meta.url': '__bundle_url' },
@@ -64,7 +110,7 @@ function buildInk() {
   return build({
     ...common,
     entryPoints: ['src/ui/ink/ink-view.tsx'],
-    outfile: join(dist, 'ink.mjs'),
+    outfile: join(fresh, 'ink.mjs'),
     format: 'esm',
     jsx: 'automatic',
     plugins: [noDevtools()],
@@ -74,13 +120,23 @@ function buildInk() {
   });
 }
 
-function buildCompanion({ from, to }) {
-  if (!existsSync(at(from))) return undefined;
-  return build({ ...common, entryPoints: [from], outfile: join(dist, to), format: 'cjs' });
+function buildChunk(name) {
+  const contents = `module.exports = require('${name}');`;
+  return build({
+    ...common,
+    stdin: { contents, resolveDir: root },
+    outfile: join(fresh, `${name}.cjs`),
+    format: 'cjs',
+  });
 }
 
-async function buildLauncher(id) {
-  const outfile = join(dist, 'sbx.cjs');
+function buildCompanion({ from, to }) {
+  if (!existsSync(at(from))) return undefined;
+  return build({ ...common, entryPoints: [from], outfile: join(fresh, to), format: 'cjs' });
+}
+
+async function buildLauncher() {
+  const outfile = join(fresh, 'sbx.cjs');
   await build({
     ...common,
     entryPoints: ['src/launcher.ts'],
@@ -90,20 +146,19 @@ async function buildLauncher(id) {
     target: 'node10',
     supported: { 'node-colon-prefix-require': false, 'node-colon-prefix-import': false },
     banner: { js: '#!/usr/bin/env node' },
-    define: { ...common.define, SBX_BUILD_ID: JSON.stringify(id) },
   });
   chmodSync(outfile, 0o755);
 }
 
 /** Runs the program once in a process of its own, so that functions it needs early are compiled into the cache. */
-function makeCache(id) {
-  runNode([at('scripts/make-cache.mjs'), join(dist, 'main.cjs'), join(dist, 'main.cache'), id]);
+function makeCache() {
+  runNode([at('scripts/make-cache.mjs'), join(fresh, 'main.cjs'), join(fresh, 'main.cache')]);
 }
 
 function runNode(args) {
   const { NODE_OPTIONS: _ours, ...env } = process.env;
   const { status } = spawnSync(process.execPath, args, { stdio: 'inherit', cwd: root, env });
-  if (status !== 0) process.exit(status ?? 1);
+  if (status !== 0) throw new Error(`${args[0]} failed`);
 }
 
 function inkElsewhere() {
@@ -113,6 +168,38 @@ function inkElsewhere() {
       onResolve({ filter: /\/ink-view\.tsx$/ }, ({ kind }) =>
         kind === 'dynamic-import' ? { path: './ink.mjs', external: true } : undefined,
       );
+    },
+  };
+}
+
+function chunksElsewhere() {
+  return {
+    name: 'chunks-elsewhere',
+    setup: ({ onResolve, onLoad }) => {
+      onResolve({ filter: new RegExp(`^(${chunks.join('|')})$`) }, ({ path }) => ({ path, namespace: 'chunk' }));
+      onLoad({ filter: /.*/, namespace: 'chunk' }, ({ path }) => ({
+        contents: `module.exports = require('./${path}.cjs');`,
+      }));
+      onResolve({ filter: /^\.\//, namespace: 'chunk' }, ({ path }) => ({ path, external: true }));
+    },
+  };
+}
+
+/** Puts an object in the place of a module of Node whose members load the module when they are first asked for. */
+function lateNode() {
+  return {
+    name: 'late-node',
+    setup: ({ onResolve, onLoad }) => {
+      onResolve({ filter: new RegExp(`^(node:)?(${lateBuiltins.join('|')})$`) }, ({ path, namespace }) =>
+        namespace === 'late' ? { path, external: true } : { path: path.replace(/^node:/, ''), namespace: 'late' },
+      );
+      onLoad({ filter: /.*/, namespace: 'late' }, async ({ path }) => {
+        const names = Object.keys(createRequire(import.meta.url)(`node:${path}`));
+        const members = names.map((name) => `get ${name}() { return it().${name}; }`);
+        return {
+          contents: `let loaded;\nconst it = () => (loaded ??= require('node:${path}'));\nmodule.exports = {\n${members.join(',\n')}\n};`,
+        };
+      });
     },
   };
 }

@@ -1,19 +1,23 @@
-// make-cache.mjs MAIN CACHE ID: compiles MAIN as the launcher does, runs harmless commands so that V8 compiles what a
-// start needs, and writes ID + V8's code cache to CACHE.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+// make-cache.mjs MAIN CACHE: compiles MAIN as the launcher does, runs harmless commands so that V8 compiles what a
+// start needs, and writes the first line of MAIN and V8's code cache to CACHE.
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { constants, Script } from 'node:vm';
 
-const [mainPath, cachePath, id] = process.argv.slice(2);
-const script = new Script(
-  `(function (exports, require, module, __filename, __dirname) {${readFileSync(mainPath, 'latin1')}\n})`,
-  { filename: mainPath, importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER },
-);
+const [mainPath, cachePath] = process.argv.slice(2);
+const source = readFileSync(mainPath, 'latin1');
+const id = source.slice(0, source.indexOf('\n'));
+const script = new Script(`(function (exports, require, module, __filename, __dirname) {${source}\n})`, {
+  filename: mainPath,
+  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+});
 const module = { exports: {} };
 script.runInThisContext()(module.exports, createRequire(mainPath), module, mainPath, dirname(mainPath));
 
+const home = mkdtempSync(join(tmpdir(), 'sbx-cache-'));
 const example = 'examples/hello/sbx.yaml';
 await run(['--help']);
 if (existsSync(example)) {
@@ -21,6 +25,7 @@ if (existsSync(example)) {
   // Reads the host and writes nothing; where it cannot plan, it says so to nobody.
   await run(['plan', '-f', example]);
 }
+rmSync(home, { recursive: true, force: true });
 writeFileSync(cachePath, Buffer.concat([Buffer.from(id, 'latin1'), script.createCachedData()]));
 
 function run(argv) {
@@ -28,7 +33,7 @@ function run(argv) {
   const io = { stdin: new PassThrough().end(), stdout: sink(), stderr: sink() };
   const ended = module.exports.runProgram({
     argv,
-    env: { PATH: process.env.PATH },
+    env: { PATH: process.env.PATH, SBX_HOME: home },
     cwd: process.cwd(),
     io,
     onSignal: () => () => {},

@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { constants, Script } from 'node:vm';
 
 declare const SBX_VERSION: string;
-declare const SBX_BUILD_ID: string;
 
 type Main = (process: NodeJS.Process) => Promise<void>;
 
@@ -24,27 +23,23 @@ if (major < 20 || (major === 20 && minor < 19)) {
 
 function load(): Main {
   const path = join(__dirname, 'main.cjs');
-  const cachedData = readCache();
-  const script = new Script(
-    `(function (exports, require, module, __filename, __dirname) {${readFileSync(path, 'latin1')}\n})`,
-    {
-      filename: path,
-      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-      ...(cachedData === undefined ? {} : { cachedData }),
-    },
-  );
+  const source = readFileSync(path, 'latin1');
+  const cachedData = readCache(source.slice(0, source.indexOf('\n')));
+  const script = new Script(`(function (exports, require, module, __filename, __dirname) {${source}\n})`, {
+    filename: path,
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    ...(cachedData === undefined ? {} : { cachedData }),
+  });
   const module: { exports: { main?: Main } } = { exports: {} };
   script.runInThisContext()(module.exports, createRequire(path), module, path, __dirname);
   return module.exports.main as Main;
 }
 
-/** The cache of exactly this build. V8 itself turns down that of another version or of other flags. */
-function readCache(): Buffer | undefined {
+/** The cache of exactly this build, which begins with the same line. V8 itself turns down that of another Node. */
+function readCache(id: string): Buffer | undefined {
   try {
     const bytes = readFileSync(join(__dirname, 'main.cache'));
-    return bytes.subarray(0, SBX_BUILD_ID.length).toString('latin1') === SBX_BUILD_ID
-      ? bytes.subarray(SBX_BUILD_ID.length)
-      : undefined;
+    return bytes.toString('latin1', 0, id.length) === id ? bytes.subarray(id.length) : undefined;
   } catch {
     // Without a cache sbx starts some hundredths of a second later.
     return undefined;

@@ -1,17 +1,14 @@
 // The whole program: argv in, exit code out. The only place that ends the process.
 import { runProgram } from './cli/program.ts';
+import type { Io } from './cli/services.ts';
 
 /** Runs sbx with the arguments, environment and streams of a process, then ends that process. */
 export async function main(proc: NodeJS.Process): Promise<void> {
-  for (const stream of [proc.stdout, proc.stderr]) {
-    // Whoever read our output has gone, as in `sbx status | head -1`: there is nobody left to tell.
-    stream.on('error', () => proc.exit(1));
-  }
   const code = await runProgram({
     argv: proc.argv.slice(2),
     env: proc.env,
     cwd: proc.cwd(),
-    io: { stdin: proc.stdin, stdout: proc.stdout, stderr: proc.stderr },
+    io: streamsOf(proc),
     onSignal: (signal, listener) => {
       proc.on(signal, listener);
       return () => proc.off(signal, listener);
@@ -19,6 +16,28 @@ export async function main(proc: NodeJS.Process): Promise<void> {
     stopAtOnce: (status) => proc.exit(status),
   });
   proc.exit(code);
+}
+
+/** The streams of a process. Node makes each at its first use, which costs some milliseconds. */
+function streamsOf(proc: NodeJS.Process): Io {
+  const guarded = new Set<unknown>();
+  const guard = <S extends NodeJS.WriteStream>(stream: S): S => {
+    // Whoever read our output has gone, as in `sbx status | head -1`: there is nobody left to tell.
+    if (!guarded.has(stream)) stream.on('error', () => proc.exit(1));
+    guarded.add(stream);
+    return stream;
+  };
+  return {
+    get stdin() {
+      return proc.stdin;
+    },
+    get stdout() {
+      return guard(proc.stdout);
+    },
+    get stderr() {
+      return guard(proc.stderr);
+    },
+  };
 }
 
 export { runProgram };
