@@ -1,7 +1,7 @@
 // Bridges and taps inside a sandbox's namespace: made in batches, judged by what is there.
 import { SbxError } from '../core/errors.ts';
 import { tryRun } from './exec.ts';
-import { readLinks } from './link-table.ts';
+import { readSomeLinks } from './link-table.ts';
 import { programPath } from './programs.ts';
 import { enterArgv, type SpaceRef } from './space-ref.ts';
 
@@ -30,7 +30,7 @@ export async function ensureBridge(space: SpaceRef, bridge: BridgeSpec): Promise
   const { ifname, address, prefix, mac, mtu = defaultMtu } = bridge;
   // A MAC of its own: else it takes that of a port, and changes with it. Without stp a port forwards at once.
   const words = `type bridge stp_state 0 mcast_snooping 0`;
-  const made = (await readLinks(space))[ifname] !== undefined;
+  const made = (await readSomeLinks(space, [ifname]))[ifname] !== undefined;
   await batch(space, [
     made ? `link set dev ${ifname} address ${mac}` : `link add name ${ifname} address ${mac} ${words}`,
     ...(made ? await staleAddresses(space, ifname, `${address}/${prefix}`) : []),
@@ -47,7 +47,10 @@ export async function removeBridge(space: SpaceRef, ifname: string): Promise<voi
 
 /** Makes persistent taps as ports of their bridges, all in one go; a tap that is there is kept, since a VMM may hold it. Throws SBX6004. */
 export async function ensureTaps(space: SpaceRef, taps: readonly TapSpec[]): Promise<void> {
-  const links = await readLinks(space);
+  const links = await readSomeLinks(
+    space,
+    taps.map(({ ifname }) => ifname),
+  );
   const lines = taps.flatMap(({ ifname, bridge, ownerUid }) => [
     // Without a user anybody in the namespace could open it.
     ...(links[ifname] === undefined ? [`tuntap add dev ${ifname} mode tap vnet_hdr user ${ownerUid}`] : []),
@@ -63,11 +66,21 @@ export async function removeTaps(space: SpaceRef, ifnames: readonly string[]): P
 }
 
 async function removeLinks(space: SpaceRef, ifnames: readonly string[]): Promise<void> {
-  const links = await readLinks(space);
-  await batch(
-    space,
-    ifnames.filter((ifname) => links[ifname] !== undefined).map((ifname) => `link del dev ${ifname}`),
-  );
+  const there = Object.keys(await readSomeLinks(space, ifnames));
+  const first = there[0];
+  if (first === undefined) return;
+  try {
+    await batch(space, there.length === 1 ? [`link del dev ${first}`] : removalAsGroup(there));
+  } catch (error) {
+    // Somebody else may have been faster; what counts is that they are gone.
+    if (Object.keys(await readSomeLinks(space, ifnames)).length > 0) throw error;
+  }
+}
+
+/** The kernel waits once for a group, and once for every link that is removed alone: 200 are 0.5 s instead of 4 s. */
+function removalAsGroup(ifnames: readonly string[]): readonly string[] {
+  const group = 1 + Math.floor(Math.random() * 0x7fff_fffe);
+  return [...ifnames.map((ifname) => `link set dev ${ifname} group ${group}`), `link del group ${group}`];
 }
 
 /** Lines that remove IPv4 addresses of a bridge other than the wanted one. */

@@ -65,7 +65,13 @@ export function findProcesses(matches: (argv: readonly string[]) => boolean): re
 /** Starts a process in its own session that survives sbx; stdout and stderr go to the end of `logPath`. umask 077 applies. */
 export async function spawnDetached(
   argv: readonly string[],
-  options: { readonly logPath: string; readonly cwd?: string; readonly env?: Readonly<Record<string, string>> },
+  options: {
+    readonly logPath: string;
+    readonly cwd?: string;
+    readonly env?: Readonly<Record<string, string>>;
+    /** Drops standard output: for programs that tell there what nobody will read */
+    readonly quiet?: boolean;
+  },
 ): Promise<ProcessRef & { readonly exited: Promise<number | string> }> {
   const [program = '', ...args] = argv;
   const log = openSync(options.logPath, 'a', 0o600);
@@ -73,7 +79,7 @@ export async function spawnDetached(
   try {
     const child = spawn(program, args, {
       detached: true,
-      stdio: ['ignore', log, log],
+      stdio: ['ignore', options.quiet === true ? 'ignore' : log, log],
       cwd: options.cwd ?? '/',
       env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/', ...options.env },
     });

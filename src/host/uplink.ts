@@ -31,7 +31,11 @@ export async function startUplink(
   if (Buffer.byteLength(socketPath) > socketPathMax)
     throw new SbxError('SBX6005', `the path ${socketPath} is too long for a socket`, { hint: 'Use a shorter --home.' });
   await applyGuard(space);
-  const { exited, ...ref } = await spawnDetached(slirpArgv(space, socketPath), { logPath });
+  const { exited, ...ref } = await spawnDetached(slirpArgv(space, socketPath), {
+    logPath,
+    // It prints every request on its socket, one per plan.
+    quiet: true,
+  });
   const ended = exited.then((how) => how);
   const deadline = performance.now() + readyWithinMs;
   for (;;) {

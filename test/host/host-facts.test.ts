@@ -1,7 +1,7 @@
 import { totalmem } from 'node:os';
 import t from 'tap';
 import { localAddresses } from '../../src/host/host-addresses.ts';
-import { linksFromJson, namesFromDev } from '../../src/host/link-table.ts';
+import { linksFromJson } from '../../src/host/link-table.ts';
 import { readHostFacts } from '../../src/host/space.ts';
 
 t.test('the host has processors, memory and a disk, also for a home that is not there yet', async (t) => {
@@ -43,16 +43,6 @@ Local:
 `;
   t.same(localAddresses(text + text), ['172.17.0.1', '192.0.2.1']);
   t.same(localAddresses(''), []);
-});
-
-t.test('links are read from /proc/net/dev', async (t) => {
-  const text = `Inter-|   Receive
- face |bytes    packets
-    lo:       0       0
-sbxb376c7b9395: 0 0
-  tap0:12 0
-`;
-  t.same(namesFromDev(text), ['sbxb376c7b9395', 'tap0']);
 });
 
 t.test('links are read from what ip says, and nonsense is left out', async (t) => {
