@@ -18,7 +18,8 @@ export function readSchema(name: string): Node {
   return JSON.parse(readFileSync(new URL(`../../schemas/${name}.schema.json`, import.meta.url), 'utf8'));
 }
 
-function closed(node: Node): Node {
+/** A schema in which every object refuses members that it does not name. */
+export function closed(node: Node): Node {
   if (Array.isArray(node)) return node.map(closed);
   if (typeof node !== 'object' || node === null) return node;
   const copy = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, closed(value)]));
