@@ -5,7 +5,7 @@ import { isSame } from '../../core/plan/values.ts';
 import type { DiskAttrs, VmAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
 import type { RunState } from './run-state.ts';
-import { ownDisks, prepareSteps, readyStep, startSteps, stopStep } from './steps.ts';
+import { ownDisks, prepareSteps, readyStep, shallRun, startSteps, stopStep } from './steps.ts';
 
 export interface Update {
   readonly attrs: VmAttrs;
@@ -33,23 +33,19 @@ function throughBoot(update: Update): readonly DraftStep[] {
   const stop = stopStep(address);
   const off = offDevices(update, [stop]);
   const cleared = [stop, ...off];
-  const prepared = prepareSteps({ address, attrs, context, needs: cleared });
+  // What stays off is prepared when it is started.
+  const prepared = shallRun(attrs) ? prepareSteps({ address, attrs, context, needs: cleared }) : [];
   const last = startSteps({ address, attrs, context, needs: [...cleared, ...prepared] });
   return [...cleared, ...prepared, ...last];
 }
 
-/** A VM that does not run and shall not: files follow the file, the record too. */
+/** A VM that does not run and shall not: what it no longer has goes, the rest is made when it is started. */
 function offSteps(update: Update): readonly DraftStep[] {
-  const { attrs, record, context } = update;
+  const { attrs, record } = update;
   const { address } = record;
   const off = offDevices(update, []);
-  const prepared = prepareSteps({ address, attrs, context, needs: off });
-  const keep = draftStep(
-    address,
-    { op: 'record' },
-    { needs: [...off, ...prepared], after: { type: 'patched', status: 'ready', attrs } },
-  );
-  return [...off, ...prepared, keep];
+  const keep = draftStep(address, { op: 'record' }, { needs: off, after: { type: 'patched', status: 'ready', attrs } });
+  return [...off, keep];
 }
 
 /** Files and taps of devices that go. */
