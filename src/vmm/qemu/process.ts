@@ -7,8 +7,8 @@ import { commandLineOf, findProcesses, isAlive, refOf } from '../../host/process
 import type { VmPaths, VmRef } from '../driver.ts';
 import { qemuFiles, qmpWord } from './layout.ts';
 
-/** One reading of /proc serves all VMs that are looked for within this many `ms`. */
-const tableAgeMs = 200;
+/** One reading of /proc serves all VMs that are looked for within this many `ms`: those of one burst. */
+const tableAgeMs = 20;
 
 let table: { readonly atMs: number; readonly processes: ReadonlyMap<string, ProcessRef> } | undefined;
 
@@ -79,8 +79,10 @@ function processByPidFile(paths: VmPaths): ProcessRef | undefined {
 
 /** For a run folder that was emptied under a living process. */
 function processByTable(paths: VmPaths): ProcessRef | undefined {
-  const now = performance.now();
-  if (table === undefined || now - table.atMs > tableAgeMs) table = { atMs: now, processes: readTable() };
+  if (table === undefined || performance.now() - table.atMs > tableAgeMs) {
+    const processes = readTable();
+    table = { atMs: performance.now(), processes };
+  }
   const found = table.processes.get(qmpWord(paths));
   return found !== undefined && isAlive(found) ? found : undefined;
 }

@@ -1,0 +1,142 @@
+// What an observation makes of answers; the socket is played by the test, the process by one with the right words.
+import { spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import type { ProcessRef } from '../../../src/core/state/facts.ts';
+import { refOf } from '../../../src/host/processes.ts';
+import type { VmRef } from '../../../src/vmm/driver.ts';
+import { qemuFiles, qmpWord } from '../../../src/vmm/qemu/layout.ts';
+import { defaultLimits } from '../../../src/vmm/qemu/limits.ts';
+import { observeQemu } from '../../../src/vmm/qemu/observe.ts';
+import { lastWords } from '../../../src/vmm/qemu/process.ts';
+import { resizeQemuCpus, resizeQemuMemory } from '../../../src/vmm/qemu/resize.ts';
+import { type FakeRequest, refusal, shortFolder, silent, startFakeQmp } from '../../support/fake-qmp.ts';
+
+const answers: Readonly<Record<string, unknown>> = {
+  'query-hotpluggable-cpus': [{ type: 'cpu', props: {}, 'qom-path': '/a' }],
+  'query-memory-size-summary': { 'base-memory': 1000 },
+  'query-memory-devices': [],
+  'query-block': [],
+  'query-rx-filter': [],
+};
+
+const answered = (status: string) => (request: FakeRequest) =>
+  request.execute === 'query-status' ? { status } : answers[request.execute];
+
+/** A VM whose process idles, with the word on its command line by which it is known. */
+async function idleVm(t: Test): Promise<VmRef & { readonly process: ProcessRef }> {
+  const folder = shortFolder(t);
+  const paths = { run: join(folder, 'run'), data: join(folder, 'data') };
+  for (const path of Object.values(paths)) mkdirSync(path);
+  const child = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60000)', qmpWord(paths)], { stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  t.teardown(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  await new Promise((resolve) => child.once('spawn', resolve));
+  writeFileSync(qemuFiles(paths).pid, `${child.pid}\n`);
+  const ref = refOf(child.pid ?? 0);
+  if (ref === undefined) throw new Error('the idle process is gone');
+  return { paths, process: ref };
+}
+
+const shape = { cpus: 1, cpusMax: 1, memoryBytes: 1000, memoryMaxBytes: 1000, disks: {}, nics: {} };
+
+const cases = [
+  { status: 'running', want: { ...shape, state: 'running' } },
+  { status: 'paused', want: { ...shape, state: 'paused' } },
+  { status: 'prelaunch', want: { ...shape, state: 'paused' } },
+  { status: 'guest-panicked', want: { state: 'dead', reason: /panicked/ } },
+  { status: 'internal-error', want: { state: 'dead', reason: /internal error/ } },
+  { status: 'shutdown', want: { state: 'dead', reason: /ended/ } },
+  { status: 'io-error', want: { state: 'unresponsive', reason: /disk write failed/ } },
+];
+
+for (const { status, want } of cases) {
+  t.test(`a QEMU that says ${status} is ${want.state}`, async (t) => {
+    const ref = await idleVm(t);
+    await startFakeQmp(t, qemuFiles(ref.paths).qmp, { answer: answered(status) });
+    t.match(await observeQemu(ref, 2000), want);
+    t.match(await observeQemu({ paths: ref.paths }, 2000), want, 'also when the process was not recorded');
+  });
+}
+
+const strange = [
+  { name: 'nonsense for a status', answer: () => 17, want: /does not say what state/ },
+  {
+    name: 'refuses a question',
+    answer: (r: FakeRequest) => (r.execute === 'query-block' ? refusal('no') : answered('running')(r)),
+    want: /does not say what the VM has/,
+  },
+  { name: 'says nothing', answer: () => silent, want: /within 200 ms/ },
+  { name: 'speaks another protocol', greeting: 'SSH-2.0\r\n', answer: () => silent, want: /not QMP/ },
+];
+
+for (const { name, want, ...behaviour } of strange) {
+  t.test(`a QEMU that ${name} is unresponsive`, async (t) => {
+    const ref = await idleVm(t);
+    await startFakeQmp(t, qemuFiles(ref.paths).qmp, behaviour);
+    t.match(await observeQemu(ref, 200), { state: 'unresponsive', reason: want });
+  });
+}
+
+t.test('a pid file that names a stranger is not believed', async (t) => {
+  const folder = shortFolder(t);
+  const paths = { run: folder, data: folder };
+  writeFileSync(qemuFiles(paths).pid, `${process.pid}\n`);
+  t.match(await observeQemu({ paths }, 200), { state: 'dead', reason: /killed or crashed/ });
+});
+
+t.test('the last words of a crash are part of the reason', async (t) => {
+  const folder = shortFolder(t);
+  const paths = { run: folder, data: folder };
+  writeFileSync(qemuFiles(paths).qmp, '');
+  writeFileSync(qemuFiles(paths).vmmLog, '2026-11-22T13:00:00.123456Z qemu-system-x86_64: Out of \u001bmemory\n\n');
+  t.match(await observeQemu({ paths }, 200), { state: 'dead', reason: /its log ends: Out of {2}?memory$/ });
+  t.equal(await lastWords(paths, 1000), undefined, 'words of an earlier process are not taken for its own');
+});
+
+t.test('a vCPU is taken away by its path, highest first, and only under KVM', async (t) => {
+  for (const enabled of [true, false]) {
+    const ref = await idleVm(t);
+    const plugged = new Set(['/cpu0', '/cpu1', '/cpu2']);
+    const { asked } = await startFakeQmp(t, qemuFiles(ref.paths).qmp, {
+      answer: (request, socket) => {
+        if (request.execute === 'query-kvm') return { enabled, present: true };
+        if (request.execute === 'query-hotpluggable-cpus')
+          return [2, 1, 0].map((core) => ({
+            type: 'cpu',
+            props: { 'core-id': core },
+            ...(plugged.has(`/cpu${core}`) ? { 'qom-path': `/cpu${core}` } : {}),
+          }));
+        if (request.execute !== 'device_del') return {};
+        plugged.delete(String(request.arguments?.['id']));
+        socket.write('{"event":"DEVICE_DELETED","data":{"path":"/cpu"}}\n');
+        return {};
+      },
+    });
+    const resized = resizeQemuCpus(ref, 1, defaultLimits);
+    if (!enabled) await t.rejects(resized, { code: 'SBX5007' });
+    else await t.resolves(resized);
+    const removed = asked.filter(({ execute }) => execute === 'device_del').map((one) => one.arguments?.['id']);
+    t.strictSame(removed, enabled ? ['/cpu1', '/cpu2'] : []);
+  }
+});
+
+t.test('a guest that gives no memory back is asked no further, and the size it has is what stays', async (t) => {
+  const ref = await idleVm(t);
+  let requested = 3000;
+  await startFakeQmp(t, qemuFiles(ref.paths).qmp, {
+    answer: ({ execute, arguments: given }) => {
+      if (execute === 'qom-set') requested = Number(given?.['value']);
+      if (execute === 'query-memory-devices')
+        return [{ type: 'virtio-mem', data: { memdev: '/objects/hot-9000', size: 3000, 'requested-size': requested } }];
+      return answers[execute];
+    },
+  });
+  const limits = { ...defaultLimits, stallMs: 300 };
+  await t.rejects(resizeQemuMemory(ref, 2000, limits), { code: 'SBX5005', message: /the guest has .* of memory/ });
+  t.equal(requested, 3000);
+});
