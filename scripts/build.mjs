@@ -61,7 +61,7 @@ const fresh = join(root, `.dist-${process.pid}`);
 try {
   generateValidators();
   await Promise.all([buildMain(), buildInk(), ...chunks.map(buildChunk), ...companions.map(buildCompanion)]);
-  stampMain();
+  finishMain();
   await buildLauncher();
   for (const { from, to } of copies) if (existsSync(at(from))) copyFileSync(at(from), join(fresh, to));
   makeCache();
@@ -70,12 +70,16 @@ try {
   rmSync(fresh, { recursive: true, force: true });
 }
 
-/** Puts the digest of main.cjs into its first line; the cache begins with the same, or it is of another build. */
-function stampMain() {
+/**
+ * Hands imports of other files of dist/ to the launcher, and puts a digest into the first line of main.cjs: its cache
+ * begins with the same, or it is of another build.
+ */
+function finishMain() {
   const path = join(fresh, 'main.cjs');
-  const source = readFileSync(path);
+  const source = readFileSync(path, 'utf8').replaceAll(/\bimport\("(\.\/[a-z]+\.mjs)"\)/g, '__import("$1")');
+  if (/[^_.\w]import\("/.test(source)) throw new Error('main.cjs imports something by itself, which it cannot');
   const id = createHash('sha256').update(source).digest('hex').slice(0, 16);
-  writeFileSync(path, Buffer.concat([Buffer.from(`// ${id}\n`), source]));
+  writeFileSync(path, `// ${id}\n${source}`);
 }
 
 function publish() {
@@ -144,7 +148,7 @@ async function buildLauncher() {
     format: 'cjs',
     // Old Nodes must be able to read it, or they could not be refused by name.
     target: 'node10',
-    supported: { 'node-colon-prefix-require': false, 'node-colon-prefix-import': false },
+    supported: { 'node-colon-prefix-require': false, 'node-colon-prefix-import': false, 'dynamic-import': true },
     banner: { js: '#!/usr/bin/env node' },
   });
   chmodSync(outfile, 0o755);

@@ -5,14 +5,13 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { constants, Script } from 'node:vm';
+import { Script } from 'node:vm';
 
 const [mainPath, cachePath] = process.argv.slice(2);
 const source = readFileSync(mainPath, 'latin1');
 const id = source.slice(0, source.indexOf('\n'));
-const script = new Script(`(function (exports, require, module, __filename, __dirname) {${source}\n})`, {
+const script = new Script(`(function (exports, require, module, __filename, __dirname, __import) {${source}\n})`, {
   filename: mainPath,
-  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
 });
 const module = { exports: {} };
 script.runInThisContext()(module.exports, createRequire(mainPath), module, mainPath, dirname(mainPath));

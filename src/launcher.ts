@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { constants, Script } from 'node:vm';
+import { Script } from 'node:vm';
 
 declare const SBX_VERSION: string;
 
@@ -25,13 +25,14 @@ function load(): Main {
   const path = join(__dirname, 'main.cjs');
   const source = readFileSync(path, 'latin1');
   const cachedData = readCache(source.slice(0, source.indexOf('\n')));
-  const script = new Script(`(function (exports, require, module, __filename, __dirname) {${source}\n})`, {
+  const script = new Script(`(function (exports, require, module, __filename, __dirname, __import) {${source}\n})`, {
     filename: path,
-    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     ...(cachedData === undefined ? {} : { cachedData }),
   });
   const module: { exports: { main?: Main } } = { exports: {} };
-  script.runInThisContext()(module.exports, createRequire(path), module, path, __dirname);
+  // A script that comes out of a code cache cannot import by itself: V8 forgets whom it belongs to.
+  const importBeside = (name: string): Promise<unknown> => import(join(__dirname, name));
+  script.runInThisContext()(module.exports, createRequire(path), module, path, __dirname, importBeside);
   return module.exports.main as Main;
 }
 

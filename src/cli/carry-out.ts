@@ -112,7 +112,8 @@ async function applyPlan(context: CommandContext, planned: Planned, options: Car
 function viewFor(context: CommandContext, plan: Plan): ReturnType<typeof makeView> {
   const { io, global, ci } = context;
   if (global.json) return makeView({ kind: 'json', stream: io.stdout, color: false, plan });
-  const drawn = io.stderr.isTTY === true && !ci && global.logLevel !== 'debug';
+  // A terminal of no size, as some CI systems offer, cannot be drawn on.
+  const drawn = io.stderr.isTTY === true && (io.stderr.rows ?? 0) > 5 && !ci && global.logLevel !== 'debug';
   const color = global.color && io.stderr.isTTY === true;
   return makeView({ kind: drawn ? 'ink' : 'plain', stream: io.stderr, color, plan });
 }

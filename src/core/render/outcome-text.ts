@@ -44,7 +44,7 @@ function closingLine(plan: Plan, result: ShownResult, paint: Paint): string {
   const count = (outcome: Outcome['outcome']): number => result.outcomes.filter((o) => o.outcome === outcome).length;
   const took = `in ${roughDuration(result.elapsedMs)}`;
   if (result.status === 'complete') {
-    const verb = plan.mode === 'destroy' ? 'Destroyed' : 'Applied';
+    const verb = plan.mode === 'destroy' ? 'Done' : 'Applied';
     return paint.bold(paint.green(`${verb}: ${doneWords(plan, result)} ${took}.`));
   }
   const left = [
