@@ -1,7 +1,19 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { State } from '../../src/core/state/state.ts';
+import { formatState } from '../../src/core/state/state-text.ts';
 import { type SandboxLayout, statesDir } from '../../src/store/home.ts';
 import { openJournal } from '../../src/store/journal-file.ts';
 import { readSnapshot, type Snapshot } from '../../src/store/snapshot.ts';
@@ -56,13 +68,14 @@ t.test('the last five states stay as backups', async (t) => {
   t.match(backup, { serial: 7, resources: [{ address: 'volume.v6' }] });
 });
 
-t.test('after an older state was put back, the newer backups stay until their serial comes again', async (t) => {
+t.test('after an older state was put back, its backup and the newer ones stay', async (t) => {
   const layout = readyLayout(t);
   let state = stateOf(layout);
   for (let round = 0; round < 8; round++) state = await writeState(layout, state);
-  writeFileSync(layout.statePath, readFileSync(join(layout.backupsDir, '3.json')));
-  await writeState(layout, { ...state, serial: 3, resources: [volumeRecord('new')] });
-  t.strictSame(readdirSync(layout.backupsDir).sort(), ['3.json', '4.json', '5.json', '6.json', '7.json']);
+  writeFileSync(layout.statePath, formatState({ ...state, serial: 1 }));
+  await writeState(layout, { ...state, serial: 1 });
+  const names = ['1.json', '3.json', '4.json', '5.json', '6.json', '7.json'];
+  t.strictSame(readdirSync(layout.backupsDir).sort(), names);
 });
 
 t.test('a journal counts as recorded at once, and settling folds it in', async (t) => {
@@ -196,17 +209,24 @@ t.test('a state file that is gone while its journal is there is told', async (t)
   const layout = readyLayout(t);
   const state = await writeState(layout, stateOf(layout));
   await unfinished(layout, state, 'a');
-  await removeStateFileOnly(layout);
+  rmSync(layout.statePath);
   t.match(await readSnapshot(layout), {
     ok: false,
     diagnostics: [{ code: 'SBX4005', detail: /there is no state file/ }],
   });
 });
 
-async function removeStateFileOnly(layout: SandboxLayout): Promise<void> {
-  const { rm } = await import('node:fs/promises');
-  await rm(layout.statePath);
-}
+t.test('a sandbox that is removed between the two reads is not damaged', async (t) => {
+  const layout = readyLayout(t);
+  spawnSync('mkfifo', [layout.journalPath]);
+  const reading = readSnapshot(layout);
+  // The reader has opened the journal once this returns.
+  const journal = await open(layout.journalPath, 'w');
+  rmSync(layout.journalPath);
+  await journal.writeFile(`${JSON.stringify(headerFor(layout, { ...stateOf(layout), serial: 5 }))}\n`);
+  await journal.close();
+  t.match(await reading, { ok: true, value: { state: undefined, journal: 'none' } });
+});
 
 t.test('a sandbox that is removed leaves nothing', async (t) => {
   const layout = readyLayout(t);
