@@ -40,7 +40,12 @@ function renderOne(diagnostic: Diagnostic, options: RenderOptions): string {
   for (const { place: other, note } of diagnostic.related ?? []) {
     lines.push(`  ${oneLine(note)}: ${position(other, options)}`, ...excerpt(other, options));
   }
-  if (hint !== undefined) lines.push(...indented(`${paint(options, '36', 'hint:')} ${hint}`, '  '));
+  if (hint !== undefined)
+    lines.push(
+      ...indented(`hint: ${hint}`, '  ').map((line) =>
+        line.replace(/^ {2}hint:/, (word) => paint(options, '36', word)),
+      ),
+    );
   return lines.join('\n');
 }
 
@@ -53,8 +58,9 @@ function oneLine(text: string): string {
 }
 
 function indented(text: string, indent: string): readonly string[] {
-  // Colours are ours and survive; what came from outside was cleaned before they were added
-  return text.split('\n').map((line) => indent + line.replace(unprintable, (sign) => (sign === '\u001b' ? sign : '')));
+  return printable(text)
+    .split('\n')
+    .map((line) => indent + line);
 }
 
 function position(place: Place, { cwd }: RenderOptions): string {

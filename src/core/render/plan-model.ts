@@ -1,5 +1,6 @@
 // A plan as words, before colours and layout: what the text and the Markdown of a plan have in common.
 import type { Address } from '../address.ts';
+import { assertNever } from '../errors.ts';
 import type { Json } from '../json.ts';
 import type { Change, Drift, FieldChange, Impact, Plan, PlanValue, Price } from '../plan/plan.ts';
 import { formatDuration, formatSize } from '../units.ts';
@@ -53,6 +54,8 @@ export function toChangeView(change: Change): ChangeView {
       return { ...common, ...because, symbol: '-', verdict: 'will be destroyed', fields: [] };
     case 'forget':
       return { ...common, ...because, symbol: '.', verdict: 'will be forgotten', fields: [] };
+    default:
+      return assertNever(change);
   }
 }
 

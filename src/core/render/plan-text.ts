@@ -30,7 +30,7 @@ export function renderPlan(plan: Plan, options: PlanTextOptions): string {
   const sections = [
     driverLines(plan).map(paint.dim),
     driftSection(plan, paint),
-    ...plan.changes.map((change) => changeLines(toChangeView(change), paint, options)),
+    ...changeSections(plan, paint, options),
     outputSection(plan, paint),
     endSection(plan, paint),
   ];
@@ -60,6 +60,20 @@ const symbolStyles: Readonly<Record<Mark, Style>> = {
   '-': 'red',
   '.': 'dim',
 };
+
+/** One section per change; neighbours of one line each share a section. */
+function changeSections(plan: Plan, paint: Paint, options: PlanTextOptions): readonly (readonly string[])[] {
+  const sections: string[][] = [];
+  let joins = false;
+  for (const change of plan.changes) {
+    const lines = changeLines(toChangeView(change), paint, options);
+    const last = sections.at(-1);
+    if (joins && lines.length === 1 && last !== undefined) last.push(...lines);
+    else sections.push([...lines]);
+    joins = lines.length === 1;
+  }
+  return sections;
+}
 
 function changeLines(view: ChangeView, paint: Paint, options: PlanTextOptions): readonly string[] {
   const mark = paint[symbolStyles[view.symbol]](view.symbol.padStart(3));

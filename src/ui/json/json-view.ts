@@ -7,7 +7,12 @@ import type { View, ViewOptions } from '../view.ts';
 export function makeJsonView(options: Pick<ViewOptions, 'stream'>, now: () => Date = () => new Date()): View {
   const emit = (event: EngineEvent): void => {
     const body = event.type === 'apply-started' ? { ...event, plan: planDocument(event.plan) } : event;
-    options.stream.write(`${JSON.stringify({ format_version: 1, time: now().toISOString(), ...body })}\n`);
+    options.stream.write(`${JSON.stringify({ format_version: 1, time: now().toISOString(), ...body }, brief)}\n`);
   };
   return { emit, interrupting: () => undefined, close: async () => undefined };
+}
+
+/** Times are measured finer than anybody needs. */
+function brief(key: string, value: unknown): unknown {
+  return key === 'elapsedMs' && typeof value === 'number' ? Math.round(value * 10) / 10 : value;
 }
