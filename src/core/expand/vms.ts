@@ -10,16 +10,19 @@ import type { Context, Instance } from './context.ts';
 import type { GroupLinks } from './dependencies.ts';
 import { undeclared } from './problem.ts';
 import { fitsSchema } from './resolved.ts';
-import { type Substituted, substitute, substituteOpen } from './substitute.ts';
+import { substitute, substituteOpen } from './substitute.ts';
 import { cpusOf, defaultHostname, disksOf, lifecycleOf, memoryOf, readyOf, sandboxId } from './vm-values.ts';
 
-/** A VM without references, and which of its environment is sensitive. */
+/** A VM without references. Keys whose references failed are left out, so that the others are checked all the same. */
 interface ResolvedVm {
   readonly raw: RawVm;
+  /** Environment variables that are sensitive */
   readonly sensitive: ReadonlySet<string>;
+  /** Top-level keys that are left out */
+  readonly failed: ReadonlySet<string>;
 }
 
-const nothingSensitive: ReadonlySet<string> = new Set();
+const none: ReadonlySet<string> = new Set();
 const comparableFields = [
   'image',
   'cmdline',
@@ -34,19 +37,19 @@ const comparableFields = [
   'ready',
 ];
 
-/** The desired VM, or undefined when something about it failed and was reported. */
+/** The desired VM; undefined, or with gaps, when something about it failed and was reported. */
 export function desiredVm(context: Context, instance: Instance, links: GroupLinks): DesiredVm | undefined {
   const path: Path = ['vms', instance.group.name];
   const resolved = resolve(context, instance, path);
   if (resolved === undefined) return undefined;
   const { raw } = resolved;
-  const image = imageOf(context, raw, path);
+  const image = resolved.failed.has('image') ? undefined : imageOf(context, raw, path);
   checkIgnored(context, raw, path);
   const cpus = cpusOf(context, raw, path);
   const memory = memoryOf(context, raw, path);
   const ready = raw.ready === undefined ? undefined : readyOf(context, raw.ready, [...path, 'ready']);
-  const nics = nicsOf(context, instance, raw, path);
-  if (image === undefined || nics === undefined) return undefined;
+  const nics = nicsOf(context, instance, path);
+  if (image === undefined) return undefined;
   return {
     kind: 'vm',
     address: instance.address,
@@ -69,33 +72,40 @@ export function desiredVm(context: Context, instance: Instance, links: GroupLink
 
 function resolve(context: Context, instance: Instance, path: Path): ResolvedVm | undefined {
   const { raw, hasReferences } = instance.group;
-  if (!hasReferences) return { raw, sensitive: nothingSensitive };
-  // Addresses, ports and dependencies are worked out elsewhere, and reported there
-  const { env, networks, depends_on: _dependsOn, ...rest } = raw;
-  const values = substituteOpen(context, { instance }, rest as unknown as RawValue, path);
-  const environment = resolveEnv(context, instance, env ?? {}, [...path, 'env']);
-  if (values === undefined || environment === undefined) return undefined;
-  const whole = { ...(values as RawMap<RawValue>), env: environment.value };
-  if (!fitsSchema(context, 'vm', path, whole)) return undefined;
-  const sensitive = new Set(environment.sensitiveNames);
-  return { raw: { ...(whole as unknown as RawVm), ...(networks === undefined ? {} : { networks }) }, sensitive };
+  if (!hasReferences) return { raw, sensitive: none, failed: none };
+  const values: Record<string, RawValue> = {};
+  const failed = new Set<string>();
+  const sensitive = new Set<string>();
+  for (const [key, written] of Object.entries(raw as RawMap<RawValue>)) {
+    if (worked.has(key) || key.startsWith('x-')) continue;
+    const found =
+      key === 'env'
+        ? resolveEnv(context, instance, raw.env ?? {}, sensitive)
+        : substituteOpen(context, { instance }, written, [...path, key]);
+    if (found === undefined) failed.add(key);
+    else values[key] = found;
+  }
+  return fitsSchema(context, 'vm', path, values) ? { raw: values as unknown as RawVm, sensitive, failed } : undefined;
 }
 
+/** Keys that are worked out, and reported, elsewhere: addresses, ports and dependencies. */
+const worked: ReadonlySet<string> = new Set(['networks', 'depends_on']);
+
+/** The environment without what failed; fills the names of what is sensitive. */
 function resolveEnv(
   context: Context,
   instance: Instance,
   env: NonNullable<RawVm['env']>,
-  path: Path,
-): { readonly value: RawValue; readonly sensitiveNames: readonly string[] } | undefined {
-  const found = Object.entries(env).map(
-    ([name, value]) => [name, substitute(context, { instance }, value, [...path, name])] as const,
-  );
-  if (found.some(([, item]) => item === undefined)) return undefined;
-  const items = found as (readonly [string, Substituted])[];
-  return {
-    value: Object.fromEntries(items.map(([name, item]) => [name, item.value])),
-    sensitiveNames: items.filter(([, item]) => item.sensitive).map(([name]) => name),
-  };
+  sensitive: Set<string>,
+): RawValue {
+  const values: Record<string, RawValue> = {};
+  for (const [name, written] of Object.entries(env)) {
+    const found = substitute(context, { instance }, written, ['vms', instance.group.name, 'env', name]);
+    if (found === undefined) continue;
+    values[name] = found.value;
+    if (found.sensitive) sensitive.add(name);
+  }
+  return values;
 }
 
 function envOf(raw: RawVm, sensitive: ReadonlySet<string>): ReadonlyMap<string, Text> {
@@ -136,20 +146,13 @@ function checkIgnored(context: Context, raw: RawVm, path: Path): void {
   });
 }
 
-function nicsOf(
-  context: Context,
-  instance: Instance,
-  raw: RawVm,
-  path: Path,
-): ReadonlyMap<string, DesiredNic> | undefined {
+function nicsOf(context: Context, instance: Instance, path: Path): ReadonlyMap<string, DesiredNic> {
   const nics = new Map<string, DesiredNic>();
-  let failed = false;
-  for (const name of Object.keys(raw.networks ?? {})) {
+  for (const name of Object.keys(instance.group.raw.networks ?? {})) {
     const nic = nicOf(context, instance, name, path);
-    if (nic === undefined) failed = true;
-    else nics.set(name, nic);
+    if (nic !== undefined) nics.set(name, nic);
   }
-  return failed ? undefined : nics;
+  return nics;
 }
 
 function nicOf(context: Context, instance: Instance, name: string, path: Path): DesiredNic | undefined {
