@@ -52,13 +52,14 @@ t.test('the tiny image', { skip: missing.length > 0 && `not on this host: ${miss
     const guest = await startQemuGuest(image, { seed: buildSeed(keys.seed), mac });
     t.teardown(guest.kill);
     const agent = await waitForAgent(guest.openAgent, { timeoutMs: 60_000 });
-    t.comment(`agent after ${((performance.now() - guest.startedAt) / 1000).toFixed(2)} s`);
+    const bootMs = performance.now() - guest.startedAt;
+    t.comment(`agent after ${(bootMs / 1000).toFixed(2)} s`);
     await checkSeed(t, agent);
     await checkGrowth(t, agent, guest);
     await checkSsh(t, guest, keys, folder);
     await checkHotplug(t, agent, guest, keys, folder);
     agent.close();
-    await checkPowerButton(t, guest);
+    await checkPowerButton(t, guest, bootMs);
   });
 
   await t.test('runs from a disk that keeps what was written', async (t) => {
@@ -66,7 +67,8 @@ t.test('the tiny image', { skip: missing.length > 0 && `not on this host: ${miss
     const first = await startQemuGuest(image, { seed: buildSeed(keys.seed), mac, disks: [disk] });
     t.teardown(first.kill);
     const agent = await waitForAgent(first.openAgent, { timeoutMs: 60_000 });
-    t.comment(`agent after ${((performance.now() - first.startedAt) / 1000).toFixed(2)} s`);
+    const bootMs = performance.now() - first.startedAt;
+    t.comment(`agent after ${(bootMs / 1000).toFixed(2)} s`);
     t.match(await output(agent, 'grep " / " /proc/mounts; stat -c "%u %g" /bin/busybox'), / \/ ext4 [\s\S]*\n0 0\n$/);
     const blocks = Number(await output(agent, 'df -k / | awk "NR==2 {print \\$2}"'));
     t.ok(blocks > 700 * 1024, `the file system fills the grown disk: ${blocks} KiB`);
@@ -80,7 +82,7 @@ t.test('the tiny image', { skip: missing.length > 0 && `not on this host: ${miss
     const later = await waitForAgent(second.openAgent, { timeoutMs: 60_000 });
     t.equal(await later.readText('/root/kept'), 'kept');
     later.close();
-    await checkPowerButton(t, second);
+    await checkPowerButton(t, second, bootMs);
   });
 
   await t.test('boots without a seed', async (t) => {
@@ -284,11 +286,15 @@ async function checkHotplug(t: Test, agent: AgentSession, guest: QemuGuest, keys
   );
 }
 
-async function checkPowerButton(t: Test, guest: QemuGuest): Promise<void> {
+/** `bootMs` tells how slow this host is now: calm ones boot in 3 to 4 s. */
+async function checkPowerButton(t: Test, guest: QemuGuest, bootMs: number): Promise<void> {
   const pressed = performance.now();
   await guest.qmp('system_powerdown');
   t.equal(await guest.exited, 0);
   const tookMs = performance.now() - pressed;
   t.comment(`off after ${(tookMs / 1000).toFixed(2)} s`);
-  t.ok(tookMs < 2000, 'the power button switches it off in less than 2 s');
+  t.ok(
+    tookMs < Math.max(2000, bootMs / 2),
+    'the power button switches it off in less than 2 s, or half the time of a boot',
+  );
 }

@@ -1,0 +1,65 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import t from 'tap';
+import { knownHosts, type SshTarget, shellWord, sshArgv, sshOptions } from '../../src/guest/ssh.ts';
+import { run } from '../../src/host/exec.ts';
+
+const target: SshTarget = {
+  enter: (argv) => ['enter', ...argv],
+  ip: '10.0.0.5',
+  keyPath: '/k y/id',
+  knownHostsPath: '/h/100%',
+};
+
+t.test('a command line is entered, reads no configuration and ends its options', async (t) => {
+  const argv = sshArgv(target, { command: ['echo', 'a b'] });
+  t.strictSame(argv.slice(0, 4), ['enter', 'ssh', '-F', '/dev/null']);
+  t.strictSame(argv.slice(-3), ['--', '10.0.0.5', "echo 'a b'"]);
+  t.ok(argv.includes('-T'));
+  t.ok(sshArgv(target, { tty: true }).includes('-tt'));
+  t.equal(sshArgv(target).at(-1), '10.0.0.5');
+});
+
+t.test('ssh itself understands every option, and trusts nothing but the key of the sandbox', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sbx-ssh-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const options = sshOptions(target).flatMap((option) => ['-o', option]);
+  const told = await run(['ssh', '-G', '-F', '/dev/null', ...options, '--', '10.0.0.5']);
+  for (const line of [
+    'stricthostkeychecking true',
+    'identitiesonly yes',
+    'batchmode yes',
+    'forwardagent no',
+    'globalknownhostsfile /dev/null',
+    'hostkeyalias sbx-guest',
+    'loglevel ERROR',
+  ])
+    t.ok(told.split('\n').includes(line), line);
+  t.match(told, /^identityfile "?\/k y\/id"?$/m);
+});
+
+t.test('words reach the shell of the guest as they are', async (t) => {
+  await t.resolves(
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.string().filter((word) => !word.includes('\0')),
+          { maxLength: 4 },
+        ),
+        async (words) => {
+          const line = ['printf', '%s\\0', ...words].map(shellWord).join(' ');
+          return (
+            (await run(['sh', '-c', line])) === (words.length === 0 ? '\0' : words.map((word) => `${word}\0`).join(''))
+          );
+        },
+      ),
+      { numRuns: 25 },
+    ),
+  );
+});
+
+t.test('known_hosts has the guest under its alias', async (t) => {
+  t.equal(knownHosts('ssh-ed25519 AAAA'), 'sbx-guest ssh-ed25519 AAAA\n');
+});
