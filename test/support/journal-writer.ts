@@ -1,6 +1,7 @@
 // Appends numbered records to a journal until it is killed, and says of each when it is durable.
-// usage: journal-writer HOME WRITERS [COUNT]
+// usage: journal-writer HOME WRITERS|flood [COUNT]; flood does not wait for one append before the next.
 import { writeSync } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
 import { describeError } from '../../src/core/errors.ts';
 import { ensurePrivateFolder } from '../../src/host/files.ts';
 import { resolveHome, statesDir } from '../../src/store/home.ts';
@@ -16,7 +17,8 @@ const layout = layoutOf(home);
 try {
   const journal = await openJournal(layout, headerFor(layout));
   writeSync(1, 'open\n');
-  await Promise.all(Array.from({ length: Number(writers) }, () => write(journal)));
+  if (writers === 'flood') await flood(journal);
+  else await Promise.all(Array.from({ length: Number(writers) }, () => write(journal)));
   await journal.close();
   writeSync(1, 'closed\n');
 } catch (error) {
@@ -29,4 +31,16 @@ async function write(journal: Journal): Promise<void> {
     await journal.append([beginVolume(`v${mine}`)]);
     writeSync(1, `ack ${mine}\n`);
   }
+}
+
+async function flood(journal: Journal): Promise<void> {
+  const appends: Promise<void>[] = [];
+  let failures = 0;
+  for (; next < Number(count) && failures === 0; next++) {
+    const append = journal.append([beginVolume(`v${next}`)]);
+    append.catch(() => failures++);
+    appends.push(append);
+    await turn();
+  }
+  await Promise.all(appends);
 }
