@@ -1,4 +1,4 @@
-// The contract on Cloud Hypervisor: on the fake as several releases, and on the real program where one runs.
+// The contract on the fake Cloud Hypervisor, as several releases.
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import t, { type Test } from 'tap';
 import { findProcesses } from '../../src/host/processes.ts';
@@ -7,7 +7,6 @@ import { detectCloudHypervisor } from '../../src/vmm/cloud-hypervisor/detect.ts'
 import { createCloudHypervisorDriver } from '../../src/vmm/cloud-hypervisor/driver.ts';
 import type { NicSpec } from '../../src/vmm/driver.ts';
 import { installFake, setFaults } from '../fakes/cloud-hypervisor/install.ts';
-import { findRealCloudHypervisor, type RealCloudHypervisor } from './real-cloud-hypervisor.ts';
 import { driverContract } from './suite.ts';
 
 const mebibyte = 1024 * 1024;
@@ -20,41 +19,11 @@ const tap = (id: string, mac: string): NicSpec => ({
   connection: { type: 'tap', ifname: `tap-${mac.slice(-5)}` },
 });
 
-// The real program boots a guest ten times, and some hosts are slow.
-t.setTimeout(30 * 60_000);
+t.setTimeout(110_000);
 t.jobs = 3;
 
 for (const version of ['34.0', '40.0', '46.0', '50.0', '51.1', '53.0']) {
   t.test(`the fake, as release ${version}`, { timeout: 60_000 }, (t) => onFake(t, version));
-}
-
-const real = await findRealCloudHypervisor();
-t.test(
-  'the real program',
-  typeof real === 'string' ? { skip: `not run: ${real}` } : { timeout: 30 * 60_000 },
-  async (t) => {
-    if (typeof real !== 'string') await onReal(t, real);
-  },
-);
-
-async function onReal(t: Test, found: RealCloudHypervisor): Promise<void> {
-  const root = await mkdtemp('/tmp/chr-');
-  t.teardown(() => rm(root, { recursive: true, force: true }));
-  await driverContract(t, {
-    driver: createCloudHypervisorDriver(found.capabilities, {
-      limits: { socketMs: 60_000, resizeMs: 120_000, detachMs: 120_000 },
-    }),
-    root,
-    kernel: found.kernel,
-    ...(found.initrd === undefined ? {} : { initrd: found.initrd }),
-    cmdline: found.cmdline,
-    ...(found.tap ? { nic: tap } : {}),
-    bootMs: 240_000,
-    console: true,
-    memory,
-    mute: async (_spec, ref) => void process.kill(ref.process?.pid ?? 0, 'SIGSTOP'),
-    leftovers,
-  });
 }
 
 async function onFake(t: Test, version: string): Promise<void> {

@@ -122,7 +122,7 @@ class World {
       let stream: Duplex | undefined;
       try {
         stream = await this.driver.openAgent(ref);
-        const agent = new Agent(stream);
+        const agent = new Agent(stream, Math.max(5000, this.setup.bootMs / 4));
         await agent.call('guest-sync', { id: 4711 });
         return agent;
       } catch (error) {
@@ -137,10 +137,12 @@ class World {
 /** A few words of the guest agent's protocol: a line out, a line in. */
 class Agent {
   private readonly stream: Duplex;
+  private readonly limitMs: number;
   private received = '';
 
-  constructor(stream: Duplex) {
+  constructor(stream: Duplex, limitMs: number) {
     this.stream = stream;
+    this.limitMs = limitMs;
     stream.on('data', (chunk: Buffer) => {
       this.received += chunk.toString('utf8');
     });
@@ -154,7 +156,7 @@ class Agent {
 
   async call(execute: string, given: object = {}): Promise<unknown> {
     this.send(execute, given);
-    for (const deadline = performance.now() + 5000; !this.received.includes('\n'); await delay(5)) {
+    for (const deadline = performance.now() + this.limitMs; !this.received.includes('\n'); await delay(5)) {
       if (performance.now() > deadline || this.stream.destroyed)
         throw new Error(`the agent does not answer ${execute}`);
     }

@@ -30,7 +30,9 @@ export function readSocket(socketPath: string, path: string, limits: ReadLimits)
   return new Promise((resolve) => {
     const maxBytes = limits.maxBytes ?? 4 * 1024 * 1024;
     const socket = connect(socketPath);
-    let received: Buffer | undefined;
+    let received: Buffer = Buffer.alloc(0);
+    const chunks: Buffer[] = [];
+    let missing = 0;
     const finish = (result: SocketRead): void => {
       clearTimeout(timer);
       // What still arrives after this is of no interest, an error neither.
@@ -41,18 +43,27 @@ export function readSocket(socketPath: string, path: string, limits: ReadLimits)
     const timer = setTimeout(() => finish({ type: 'timeout' }), limits.timeoutMs);
     // Written at once: node sends it when connected. Never half-closed: the VMM takes that for a hang-up.
     socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n`);
+    const look = (ended: boolean): SocketRead | undefined => {
+      received = chunks.length === 0 ? received : Buffer.concat([received, ...chunks.splice(0)]);
+      const result = parseReply(received, ended);
+      if (typeof result !== 'number') return result;
+      missing = result;
+      if (received.length + Math.max(0, missing) <= maxBytes) return undefined;
+      return { type: 'garbled', reason: `reply of more than ${maxBytes} bytes` };
+    };
     socket.on('data', (chunk: Buffer) => {
-      received = received === undefined ? chunk : Buffer.concat([received, chunk]);
-      if (received.length > maxBytes)
-        return finish({ type: 'garbled', reason: `reply of more than ${maxBytes} bytes` });
-      const result = parseReply(received, false);
+      chunks.push(chunk);
+      missing -= chunk.length;
+      // Pieces are put together once: a long reply in many of them costs no more than a short one.
+      const result = missing > 0 ? undefined : look(false);
       if (result !== undefined) finish(result);
     });
     socket.on('end', () => {
+      const nothing = received.length === 0 && chunks.length === 0;
       finish(
-        (received === undefined ? undefined : parseReply(received, true)) ?? {
+        look(true) ?? {
           type: 'busy',
-          reason: received === undefined ? 'closed without a reply' : 'closed in the middle of a reply',
+          reason: nothing ? 'closed without a reply' : 'closed in the middle of a reply',
         },
       );
     });
@@ -76,24 +87,24 @@ function fromError(error: Error): SocketRead {
 }
 
 /**
- * Reads a reply out of the bytes so far; undefined when more is needed. `ended` says that no more will come. A reply
- * without Content-Length has no body (1xx, 204, and empty bodies of older releases) unless the connection ends after it.
+ * Reads a reply out of the bytes so far, or says how many more are needed at least. `ended` says that no more will come. A
+ * reply without Content-Length has no body (1xx, 204, and empty bodies of older releases) unless the connection ends after it.
  */
-export function parseReply(bytes: Buffer, ended: boolean): SocketRead | undefined {
+export function parseReply(bytes: Buffer, ended: boolean): SocketRead | number {
   const headEnd = bytes.indexOf('\r\n\r\n');
-  if (headEnd === -1) return bytes.length > 16 * 1024 || !looksLikeHttp(bytes) ? notHttp : undefined;
+  if (headEnd === -1) return bytes.length > 16 * 1024 || !looksLikeHttp(bytes) ? notHttp : 1;
   const head = bytes.toString('latin1', 0, headEnd);
   const status = /^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1];
   if (status === undefined) return notHttp;
   const bodyStart = headEnd + 4;
   const declared = /\r\ncontent-length: *(\d{1,10})/i.exec(head)?.[1];
   if (declared === undefined) {
-    if (Number(status) === 100) return parseReply(bytes.subarray(bodyStart), ended);
-    if (status !== '204' && !ended) return undefined;
+    if (status === '100') return parseReply(bytes.subarray(bodyStart), ended);
+    if (status !== '204' && !ended) return 1;
     return reply(status, status === '204' ? '' : bytes.toString('utf8', bodyStart));
   }
   const bodyEnd = bodyStart + Number(declared);
-  return bytes.length < bodyEnd ? undefined : reply(status, bytes.toString('utf8', bodyStart, bodyEnd));
+  return bytes.length < bodyEnd ? bodyEnd - bytes.length : reply(status, bytes.toString('utf8', bodyStart, bodyEnd));
 }
 
 const notHttp: SocketRead = { type: 'garbled', reason: 'answered with something that is not HTTP' };

@@ -9,7 +9,10 @@ const idleMs = Number(process.env.FAKE_CH_HUB_IDLE_MS ?? 3000);
 
 process.umask(0o077);
 const world = { vmms: new Map(), taps: new Map(), locks: new Map() };
-let idle = setTimeout(end, Math.max(idleMs, 5000));
+/** Started by a test: lives as long as it, and not by idling. */
+const owned = process.env.FAKE_CH_HUB_OWNED !== undefined;
+if (owned) process.stdin.on('end', end).resume();
+let idle = owned ? undefined : setTimeout(end, Math.max(idleMs, 5000));
 let links = 0;
 
 const server = createServer((link) => {
@@ -35,7 +38,7 @@ const server = createServer((link) => {
   link.on('close', () => {
     vmm?.vanish();
     links -= 1;
-    if (links === 0) idle = setTimeout(end, idleMs);
+    if (links === 0 && !owned) idle = setTimeout(end, idleMs);
   });
 
   function takeHello() {

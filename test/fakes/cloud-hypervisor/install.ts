@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { appendFile, mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +21,7 @@ export interface InstalledFake {
   set(settings: FakeSettings): Promise<void>;
   /** Calls that the VMMs got, in order */
   calls(): Promise<readonly FakeCall[]>;
-  /** Ends the hub and with it every VMM */
+  /** Ends the hub, unless it is shared, and with it every VMM */
   stop(): Promise<void>;
 }
 
@@ -34,12 +34,24 @@ export interface FakeCall {
   readonly status: number;
 }
 
-/** Installs the fake into `folder` (short: its hub has a socket there) and starts its hub. */
-export async function installFake(folder: string, settings: FakeSettings = {}): Promise<InstalledFake> {
+/** A running hub: its socket, and the function that ends it with every VMM that it plays. */
+export interface FakeHub {
+  readonly socketPath: string;
+  readonly stop: () => Promise<void>;
+}
+
+/**
+ * Installs the fake into `folder` (short: a hub of its own has a socket there). Without a hub one is started, and `stop` ends
+ * it; a hub that is given is shared and stays.
+ */
+export async function installFake(
+  folder: string,
+  settings: FakeSettings = {},
+  shared?: FakeHub,
+): Promise<InstalledFake> {
   await mkdir(folder, { recursive: true });
   const path = join(folder, 'cloud-hypervisor');
   const log = join(folder, 'calls.jsonl');
-  const hubSocket = join(folder, 'hub.sock');
   await symlink(join(here, 'cloud-hypervisor'), path);
   const set = (given: FakeSettings): Promise<void> =>
     appendFile(
@@ -48,8 +60,8 @@ export async function installFake(folder: string, settings: FakeSettings = {}): 
         .map(([name, value]) => `FAKE_CH_${name}=${value}\n`)
         .join(''),
     );
-  await set({ LOG: log, NODE: process.execPath, ...settings });
-  const hub = await startHub(hubSocket);
+  const hub = shared ?? (await startHub(join(folder, 'hub.sock')));
+  await set({ LOG: log, NODE: process.execPath, HUB: hub.socketPath, ...settings });
   return {
     folder,
     path,
@@ -61,7 +73,7 @@ export async function installFake(folder: string, settings: FakeSettings = {}): 
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line) as FakeCall);
     },
-    stop: hub,
+    stop: shared === undefined ? hub.stop : () => Promise.resolve(),
   };
 }
 
@@ -94,25 +106,28 @@ export async function setFaults(apiSocket: string, faults: readonly Fault[]): Pr
   await rename(`${path}.new`, path);
 }
 
-/** Starts the hub outside of whatever namespaces its VMMs will be in; gives the function that ends it. */
-async function startHub(socketPath: string): Promise<() => Promise<void>> {
+/** Starts a hub outside of whatever namespaces its VMMs will be in; it ends with this process at the latest. */
+export async function startHub(socketPath: string): Promise<FakeHub> {
   const log = openSync(`${socketPath}.log`, 'a');
   const { NODE_OPTIONS: _dropped, ...env } = process.env;
   const hub = spawn(process.execPath, [join(here, 'hub.mjs'), socketPath], {
-    stdio: ['ignore', log, log],
-    env: { ...env, FAKE_CH_HUB_IDLE_MS: '600000' },
+    stdio: ['pipe', log, log],
+    // Ends with us, however we end: the pipe tells it.
+    env: { ...env, FAKE_CH_HUB_OWNED: '1' },
   });
   closeSync(log);
   const ended = new Promise<void>((resolve) => hub.once('exit', () => resolve()));
   hub.unref();
+  if (hub.stdin instanceof Socket) hub.stdin.unref();
   for (const deadline = Date.now() + 10_000; !(await answers(socketPath)); await delay(10)) {
     if (Date.now() > deadline) throw new Error(`the hub of the fake did not start: see ${socketPath}.log`);
   }
-  return async () => {
+  const stop = async (): Promise<void> => {
     hub.ref();
     hub.kill('SIGTERM');
     await ended;
   };
+  return { socketPath, stop };
 }
 
 function answers(socketPath: string): Promise<boolean> {

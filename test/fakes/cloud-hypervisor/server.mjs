@@ -86,7 +86,7 @@ export function serveHttp(socket, major, answer) {
       case 'lost':
         return undefined;
       case 'reset':
-        return socket.resetAndDestroy?.() ?? socket.destroy();
+        return socket.destroy();
       case 'half':
         return socket.end(reply.slice(0, Math.ceil(reply.length / 2)), () => socket.destroy());
       case 'half-hang':
