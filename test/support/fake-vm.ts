@@ -29,10 +29,12 @@ const mebibyte = 1024 * 1024;
 
 /** One hub for all tests of a file; it ends with the process. */
 let hub: Promise<FakeHub> | undefined;
+let count = 0;
 
 /** Installs the fake for one test and describes a VM with a disk and a NIC. */
 export async function fakeVm(t: Test, settings: FakeSettings = {}, limits: Partial<Limits> = {}): Promise<FakeVm> {
   const root = await mkdtemp('/tmp/fv-');
+  count += 1;
   hub ??= startHub(`${await mkdtemp('/tmp/fh-')}/hub.sock`);
   const fake = await installFake(`${root}/bin`, settings, await hub);
   const paths = { run: `${root}/r`, data: `${root}/d` };
@@ -51,7 +53,7 @@ export async function fakeVm(t: Test, settings: FakeSettings = {}, limits: Parti
     cpus: { count: 1, max: 4 },
     memory: { sizeBytes: 256 * mebibyte, maxBytes: 512 * mebibyte },
     disks: [{ id: 'root', path: `${paths.data}/root.raw`, format: 'raw', readonly: false }],
-    nics: [{ id: 'lan', mac: '02:00:00:00:00:01', connection: { type: 'tap', ifname: 'tap0' } }],
+    nics: [{ id: 'lan', mac: '02:00:00:00:00:01', connection: { type: 'tap', ifname: `tap${count}` } }],
   };
   const context = { enter: (argv: readonly string[]) => argv, signal: new AbortController().signal };
   t.teardown(async () => {
