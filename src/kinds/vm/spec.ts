@@ -86,9 +86,11 @@ export function diskSpec(address: Address, name: string, attrs: VmAttrs, shell: 
 
 /** One NIC of a VM. */
 export function nicSpec(address: Address, nic: string, attrs: VmAttrs, connectivity: Connectivity): NicSpec {
-  const { mac = '', forwards = [] } = attrs.nics[nic] ?? {};
+  const entry = attrs.nics[nic];
+  if (entry === undefined) throw new SbxError('SBX9001', `NIC ${nic} is not in its VM`);
+  const { mac, forwards, ip, prefix, gateway } = entry;
   return connectivity === 'user-net'
-    ? { id: nic, mac, connection: { type: 'user', forwards } }
+    ? { id: nic, mac, connection: { type: 'user', forwards, guest: { ip, prefix, gateway } } }
     : { id: nic, mac, connection: { type: 'tap', ifname: tapName(address, nic) } };
 }
 
