@@ -26,7 +26,7 @@ export async function hello(context: StageContext): Promise<StageResult> {
       context.say(`hello: run ${run + 1} of ${runs}`);
       own.push(sbx('apply', '-f', file, '--vmm', 'qemu', '--auto-approve').wallMs);
       const vm = findQemu(home);
-      sbx('stop', '-f', file, 'hello', '--vmm', 'qemu', '--auto-approve');
+      sbx('stop', '-f', file, 'hello', '--vmm', 'qemu');
       bare.push(await runBare(vm));
       sbx('destroy', '-f', file, '--auto-approve');
     }
