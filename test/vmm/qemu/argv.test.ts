@@ -98,4 +98,7 @@ t.test('the resolver of a user network is never the guest or its gateway', async
   const guest = { ip: '10.0.0.6', prefix: 29, gateway: '10.0.0.5' };
   const nic: NicSpec = { ...user, connection: { type: 'user', forwards: [], guest } };
   t.match(netdevArguments(nic), { net: '10.0.0.0/29', dns: '10.0.0.4' });
+  const tight = { ip: '10.0.0.2', prefix: 30, gateway: '10.0.0.1' };
+  const small: NicSpec = { ...user, connection: { type: 'user', forwards: [], guest: tight } };
+  t.match(netdevArguments(small), { net: '10.0.0.0/30', dns: undefined });
 });
