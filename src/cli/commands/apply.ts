@@ -1,10 +1,10 @@
 // sbx apply: plans, or takes a saved plan, asks, and makes it so.
 import { carryOut } from '../carry-out.ts';
-import { defineCommand } from '../command.ts';
+import { type CommandDefinition, defineCommand } from '../command.ts';
 import { usageError } from '../option.ts';
 import { applySpecs, planRequest, planSpecs } from '../request.ts';
 
-export const apply = defineCommand({
+export const apply: CommandDefinition = defineCommand({
   name: 'apply',
   summary: 'Make this host match the file',
   details:

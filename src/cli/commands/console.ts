@@ -1,10 +1,10 @@
 // sbx console: the terminal of a guest, without any network.
-import { defineCommand } from '../command.ts';
+import { type CommandDefinition, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit.ts';
 import { toVm, usageError } from '../option.ts';
 import { interruptible } from '../terminal.ts';
 
-export const guestConsole = defineCommand({
+export const guestConsole: CommandDefinition = defineCommand({
   name: 'console',
   summary: 'Connect to the console of a VM',
   details: 'Ctrl-] ends it; the VM goes on.',

@@ -1,13 +1,13 @@
 // sbx cp: copies files between this host and a guest.
 import { resolve } from 'node:path';
 import { parseAddress } from '../../core/address.ts';
-import { defineCommand } from '../command.ts';
+import { type CommandDefinition, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit.ts';
 import { flag, toVm, usageError } from '../option.ts';
 import type { CopyEnd } from '../services.ts';
 import { interruptible } from '../terminal.ts';
 
-export const cp = defineCommand({
+export const cp: CommandDefinition = defineCommand({
   name: 'cp',
   summary: 'Copy files into a VM or out of it',
   details: 'One side is VM:PATH, as in web:/etc/hosts. A path of this host that holds a colon is written ./so:far.',

@@ -1,10 +1,10 @@
 // sbx destroy: removes everything of the sandbox but volumes that are protected.
 import { carryOut } from '../carry-out.ts';
-import { defineCommand } from '../command.ts';
+import { type CommandDefinition, defineCommand } from '../command.ts';
 import { addresses, flag } from '../option.ts';
 import { applySpecs, planRequest } from '../request.ts';
 
-export const destroy = defineCommand({
+export const destroy: CommandDefinition = defineCommand({
   name: 'destroy',
   summary: 'Remove the sandbox from this host',
   details: 'Volumes marked protect stay, unless --purge is given.',

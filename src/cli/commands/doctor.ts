@@ -1,10 +1,10 @@
 // sbx doctor: what this host lacks and how to get it.
 import { renderDoctor } from '../../core/render/host-text.ts';
-import { defineCommand } from '../command.ts';
+import { type CommandDefinition, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit.ts';
 import { look, print, printDocument } from '../terminal.ts';
 
-export const doctor = defineCommand({
+export const doctor: CommandDefinition = defineCommand({
   name: 'doctor',
   summary: 'Say what this host lacks and how to get it',
   arguments: [],

@@ -1,12 +1,12 @@
 // sbx exec: runs a command in a guest and ends with its exit code.
 import { toDiagnostic } from '../../core/errors.ts';
-import { defineCommand } from '../command.ts';
+import { type CommandDefinition, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit.ts';
 import { flag, toVm, usageError, word } from '../option.ts';
 import { report } from '../report.ts';
 import { interruptible } from '../terminal.ts';
 
-export const exec = defineCommand({
+export const exec: CommandDefinition = defineCommand({
   name: 'exec',
   summary: 'Run a command in a VM',
   details: "Ends with the command's own exit code; 125 to 127 when sbx could not run it.",

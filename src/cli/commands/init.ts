@@ -3,14 +3,14 @@ import { writeFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { diagnostic } from '../../core/diagnostic.ts';
 import { errnoOf } from '../../core/errors.ts';
-import { defineCommand } from '../command.ts';
+import { type CommandDefinition, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit.ts';
 import { choice } from '../option.ts';
 import { failWith } from '../report.ts';
 import { templateNames, templateText } from '../templates.ts';
 import { print, printDocument } from '../terminal.ts';
 
-export const init = defineCommand({
+export const init: CommandDefinition = defineCommand({
   name: 'init',
   summary: 'Write a small commented sbx.yaml',
   arguments: [],

@@ -1,10 +1,10 @@
 // sbx logs: what a guest wrote to its console, or its VMM about itself.
-import { defineCommand } from '../command.ts';
+import { type CommandDefinition, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit.ts';
 import { flag, integer, toVm } from '../option.ts';
 import { interruptible } from '../terminal.ts';
 
-export const logs = defineCommand({
+export const logs: CommandDefinition = defineCommand({
   name: 'logs',
   summary: 'Show the console log of a VM',
   arguments: [{ name: '<vm>', description: 'the VM, as in web, web[0] or job.a' }],

@@ -1,12 +1,12 @@
 // sbx output: the outputs of the file, for people and scripts.
 import { diagnostic } from '../../core/diagnostic.ts';
 import { outputText, renderOutputs } from '../../core/render/host-text.ts';
-import { defineCommand } from '../command.ts';
+import { type CommandDefinition, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit.ts';
 import { failWith, warn } from '../report.ts';
 import { print, printDocument } from '../terminal.ts';
 
-export const output = defineCommand({
+export const output: CommandDefinition = defineCommand({
   name: 'output',
   summary: 'Print the outputs of the file',
   details: 'With a name it prints the bare value, also of a sensitive output.',

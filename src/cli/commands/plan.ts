@@ -3,7 +3,7 @@ import { isEmptyPlan } from '../../core/plan/plan.ts';
 import { planDocument } from '../../core/render/plan-json.ts';
 import { renderPlanMarkdown } from '../../core/render/plan-markdown.ts';
 import { showPlan, textDiffFor, tooHigh } from '../carry-out.ts';
-import { type CommandContext, defineCommand } from '../command.ts';
+import { type CommandContext, type CommandDefinition, defineCommand } from '../command.ts';
 import { exitCodes, exitOfPlan } from '../exit.ts';
 import { choice, flag, word } from '../option.ts';
 import { failWith, warn } from '../report.ts';
@@ -11,7 +11,7 @@ import { planRequest, planSpecs } from '../request.ts';
 import type { Planned } from '../services.ts';
 import { print, printDocument } from '../terminal.ts';
 
-export const plan = defineCommand({
+export const plan: CommandDefinition = defineCommand({
   name: 'plan',
   summary: 'Show what apply would change, and what it costs',
   details: 'Changes nothing and takes no lock. With --detailed-exitcode: 0 no changes, 2 changes, 8 only drift.',

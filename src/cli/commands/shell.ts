@@ -1,9 +1,9 @@
 // sbx shell: an interactive shell in a guest.
-import { defineCommand } from '../command.ts';
+import { type CommandDefinition, defineCommand } from '../command.ts';
 import { toVm, word } from '../option.ts';
 import { interruptible } from '../terminal.ts';
 
-export const shell = defineCommand({
+export const shell: CommandDefinition = defineCommand({
   name: 'shell',
   summary: 'Open a shell in a VM',
   arguments: [{ name: '<vm>', description: 'the VM, as in web, web[0] or job.a' }],

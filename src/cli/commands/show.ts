@@ -1,12 +1,12 @@
 // sbx show: what is recorded and what is observed, whole.
 import { renderShow } from '../../core/render/show-text.ts';
-import { defineCommand } from '../command.ts';
+import { type CommandDefinition, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit.ts';
 import { toAddress } from '../option.ts';
 import { failWith, warn } from '../report.ts';
 import { look, print, printDocument } from '../terminal.ts';
 
-export const show = defineCommand({
+export const show: CommandDefinition = defineCommand({
   name: 'show',
   summary: 'Show resources whole, recorded and observed',
   arguments: [{ name: '[address]', description: 'one resource, as in web[0] or network.lan' }],

@@ -1,11 +1,11 @@
 // sbx status: the live table of the sandbox.
 import { renderStatus } from '../../core/render/status-text.ts';
-import { defineCommand } from '../command.ts';
+import { type CommandDefinition, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit.ts';
 import { failWith, warn } from '../report.ts';
 import { look, print, printDocument } from '../terminal.ts';
 
-export const status = defineCommand({
+export const status: CommandDefinition = defineCommand({
   name: 'status',
   aliases: ['ps'],
   summary: 'Show VMs as they are now',

@@ -1,12 +1,12 @@
 // sbx validate: schema and meaning of the file, without looking at the host.
 import { sandboxTitle } from '../../core/render/plan-model.ts';
 import { counted } from '../../core/render/quantity.ts';
-import { defineCommand } from '../command.ts';
+import { type CommandDefinition, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit.ts';
 import { failWith, warn } from '../report.ts';
 import { print, printDocument } from '../terminal.ts';
 
-export const validate = defineCommand({
+export const validate: CommandDefinition = defineCommand({
   name: 'validate',
   summary: 'Check the sandbox file, without touching this host',
   arguments: [],

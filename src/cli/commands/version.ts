@@ -1,10 +1,10 @@
 // sbx version: of sbx and of what runs it.
-import { defineCommand } from '../command.ts';
+import { type CommandDefinition, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit.ts';
 import { print, printDocument } from '../terminal.ts';
 import { sbxVersion } from '../version.ts';
 
-export const version = defineCommand({
+export const version: CommandDefinition = defineCommand({
   name: 'version',
   summary: 'Print the version',
   arguments: [],
