@@ -210,8 +210,8 @@ async function wholeLife(t: Test, world: World): Promise<void> {
     t.pass('and again on a new stream');
   });
   await t.test('writes its serial console into serial.log', async (t) => {
-    const text = await readFile(`${spec.paths.data}/serial.log`, 'latin1');
-    t.not(text, '');
+    const log = `${spec.paths.data}/serial.log`;
+    t.ok(await eventually(async () => (await readFile(log, 'latin1')) !== '', world.setup.bootMs));
   });
   await t.test('pauses and resumes, each twice without harm', (t) => pauseAndResume(t, world, ref));
   await t.test('takes and gives vCPUs', (t) => cpus(t, world, ref));

@@ -20,6 +20,6 @@ export const defaultLimits: QemuLimits = {
   observeMs: 10_000,
   askMs: 30_000,
   releaseMs: 20_000,
-  stallMs: 10_000,
+  stallMs: 30_000,
   pressMs: 1000,
 };
