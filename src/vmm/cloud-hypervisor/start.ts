@@ -3,7 +3,7 @@
 import { constants, existsSync } from 'node:fs';
 import { access, open, rename, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { describeError, errnoOf, SbxError } from '../../core/errors.ts';
+import { describeError, errnoOf, isSbxError, SbxError } from '../../core/errors.ts';
 import type { ProcessRef } from '../../core/state/facts.ts';
 import { readTextIfThere } from '../../host/files.ts';
 import { spawnDetached } from '../../host/processes.ts';
@@ -124,7 +124,7 @@ function toPing(text: string): { pid: number | undefined; version: Version | und
   };
 }
 
-/** Waits for work; the end of the process or an interruption ends the wait. */
+/** Waits for work; the end of the process or an interruption ends the wait. Of several failures the one that says most is thrown. */
 async function orEnded(work: Promise<void>, exited: Promise<number | string>, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   let onAbort = (): void => undefined;
@@ -132,17 +132,22 @@ async function orEnded(work: Promise<void>, exited: Promise<number | string>, si
     onAbort = () => reject(signal.reason);
   });
   signal.addEventListener('abort', onAbort, { once: true });
-  const ended = exited.then(async (how) => {
-    // The refusal that the VMM sent just before its end says more than the end: it gets a moment to arrive.
-    await Promise.race([work, delay(100)]);
-    throw new SbxError('SBX5001', describeEnd(how));
-  });
+  const done = work.then(
+    () => ({ ok: true as const }),
+    (error: unknown) => ({ ok: false as const, error }),
+  );
   try {
-    await Promise.race([work, ended, interrupted]);
+    const first = await Promise.race([done, exited.then((how) => ({ how })), interrupted]);
+    if ('ok' in first && first.ok) return;
+    // A refusal arrives just before the end that it causes, and a connection breaks just before an end is seen.
+    const outcome = 'ok' in first ? first : await Promise.race([done, delay(100)]);
+    const error = outcome !== undefined && !outcome.ok ? outcome.error : undefined;
+    if (isSbxError(error) && error.code !== 'SBX5003') throw error;
+    const how = 'how' in first ? first.how : await Promise.race([exited, delay(500)]);
+    if (how === undefined) throw error;
+    throw new SbxError('SBX5001', describeEnd(how), { cause: error });
   } finally {
     signal.removeEventListener('abort', onAbort);
-    ended.catch(() => undefined);
-    work.catch(() => undefined);
   }
 }
 
