@@ -1,5 +1,5 @@
 // Values in a plan and the comparison of attributes by path.
-import { canonicalJson, type Json } from '../json.ts';
+import type { Json } from '../json.ts';
 import type { RecordedText } from '../state/attrs.ts';
 import type { PlanValue } from './plan.ts';
 
@@ -16,9 +16,27 @@ export function shownText(text: RecordedText | undefined): PlanValue {
   return typeof text === 'string' ? { value: text } : { sensitive: true };
 }
 
-/** Structural equality of plain data. */
+/** Structural equality of plain data; an absent member equals an undefined one. */
 export function isSame(a: unknown, b: unknown): boolean {
-  return a === b || canonicalJson(a) === canonicalJson(b);
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) || Array.isArray(b)) {
+    return (
+      Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, index) => isSame(item, b[index]))
+    );
+  }
+  return coversMembers(a as Members, b as Members) && coversMembers(b as Members, a as Members, true);
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+/** Whether every member of `a` is the same in `b`; `onlyAbsent` looks just at those that `b` lacks. */
+function coversMembers(a: Members, b: Members, onlyAbsent = false): boolean {
+  for (const key in a) {
+    if (onlyAbsent && b[key] !== undefined) continue;
+    if (!isSame(a[key], b[key])) return false;
+  }
+  return true;
 }
 
 /** The value at a path of plain data, or undefined. */

@@ -10,7 +10,7 @@ import { type Cost, diskCost, envCost, nicCost, vmFields } from './fields.ts';
 /** Recorded attributes corrected by what a living VM shows. */
 export function priorAttrs(record: VmRecord, observation: VmObservation): VmAttrs {
   const shape = shapeOf(observation);
-  if (shape === undefined) return record.attrs;
+  if (shape === undefined || showsAll(record.attrs, shape)) return record.attrs;
   const { attrs } = record;
   const disks = Object.entries(attrs.disks).filter(([name]) => shape.disks[name] !== undefined);
   const nics = Object.entries(attrs.nics).filter(([name]) => shape.nics[name] !== undefined);
@@ -21,6 +21,15 @@ export function priorAttrs(record: VmRecord, observation: VmObservation): VmAttr
     disks: Object.fromEntries(disks),
     nics: Object.fromEntries(nics.map(([name, nic]) => [name, { ...nic, mac: shape.nics[name] ?? nic.mac }])),
   };
+}
+
+/** Whether a living VM shows all that is recorded: the case of nearly every VM on nearly every plan. */
+function showsAll({ cpus, memory, disks, nics }: VmAttrs, shape: VmShape): boolean {
+  if (shape.cpus !== cpus.count || shape.cpusMax !== cpus.max) return false;
+  if (shape.memoryBytes !== memory.sizeBytes || shape.memoryMaxBytes !== memory.maxBytes) return false;
+  for (const name in disks) if (shape.disks[name] === undefined) return false;
+  for (const name in nics) if (shape.nics[name] !== nics[name]?.mac) return false;
+  return true;
 }
 
 /** What a living VM shows of itself, or undefined. */
@@ -36,6 +45,7 @@ export function fieldChanges(
   context: PlanContext,
   alive: boolean,
 ): readonly FieldChange[] {
+  if (isSame(prior, planned)) return [];
   const { capabilities } = context;
   const cost = { prior, planned, capabilities, bootMemoryBytes: record.facts.bootMemoryBytes };
   const fields: FieldChange[] = [];
@@ -70,7 +80,7 @@ function bothKeys(a: object, b: object): readonly string[] {
 /** What a living VM shows otherwise than recorded. The remedy is left to the change that it leads to. */
 export function shapeDrift(record: VmRecord, observation: VmObservation, planned: VmAttrs): readonly Drift[] {
   const shape = shapeOf(observation);
-  if (shape === undefined || record.status !== 'ready') return [];
+  if (shape === undefined || record.status !== 'ready' || showsAll(record.attrs, shape)) return [];
   const { attrs, address } = record;
   const drift: Drift[] = [];
   const compare = (field: string, recorded: unknown, observed: unknown, wanted: unknown, unit?: 'bytes'): void => {
