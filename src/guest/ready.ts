@@ -119,5 +119,5 @@ async function listens(session: AgentSession, port: number): Promise<string | un
 }
 
 function restMs(end: number): number {
-  return Math.max(1, end - performance.now());
+  return Math.max(1, Math.ceil(end - performance.now()));
 }
