@@ -75,6 +75,8 @@ export async function libraryPackages(
   await writeFile(status, '');
   const stdout = await apt(
     ['apt-get', 'install', '--print-uris', '-qq', '--no-install-recommends', '-o', `Dir::State::status=${status}`]
+      // What lies in apt's own cache already would be left out of the list.
+      .concat(['-o', `Dir::Cache::archives=${join(work, 'no-archives')}`])
       .concat(['-o', 'Debug::NoLocking=1', '--'])
       .concat(roots),
     options,
