@@ -1,11 +1,10 @@
 // Addresses of VMs on a network: explicit ones first, then the ones of earlier applies, then the lowest free from .10.
-import { hash } from 'node:crypto';
 import type { Address } from '../address.ts';
 import type { Path } from '../load/document.ts';
 import { quoted } from '../load/quote.ts';
 import { own } from '../load/raw.ts';
+import { cell, known } from './cells.ts';
 import type { Context, Evaluated, Instance } from './context.ts';
-import { cell, known } from './evaluate.ts';
 import { formatIp, parseIp, sizeOf } from './ipv4.ts';
 import type { Network } from './networks.ts';
 import { substituteOpen } from './substitute.ts';
@@ -139,11 +138,4 @@ function freeAddresses(network: Network, taken: ReadonlyMap<number, unknown>): (
     }
     return undefined;
   };
-}
-
-/** A stable, locally administered MAC address for a network card of a sandbox. */
-export function macAddress(sandboxId: string, vm: Address, nic: string): string {
-  const hex = hash('sha256', `${sandboxId}\0${vm}\0${nic}`);
-  const first = ((Number.parseInt(hex.slice(0, 2), 16) & 0xfc) | 2).toString(16).padStart(2, '0');
-  return `${first}:${hex.slice(2, 4)}:${hex.slice(4, 6)}:${hex.slice(6, 8)}:${hex.slice(8, 10)}:${hex.slice(10, 12)}`;
 }

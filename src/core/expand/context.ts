@@ -54,6 +54,8 @@ export interface Context {
   readonly root: RawSandbox;
   readonly inputs: ExpandInputs;
   readonly reporter: Reporter;
+  /** The value of a text with references; here, since fields of VMs are texts that refer to fields of VMs */
+  readonly evaluate: (scope: Scope, text: string) => Evaluated;
   /** Whether the file holds any reference at all; without, nothing needs to be walked */
   readonly anyReference: boolean;
   readonly parsed: Map<string, ParsedText>;

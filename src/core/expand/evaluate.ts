@@ -2,16 +2,14 @@
 
 import { suggestion } from '../load/nearest.ts';
 import { quoted } from '../load/quote.ts';
-import type { RawValue } from '../load/raw.ts';
+import { fails, known } from './cells.ts';
 import type { Context, Evaluated, Scope } from './context.ts';
 import { functions } from './functions.ts';
 import { lookUp } from './lookups.ts';
-import type { Problem } from './problem.ts';
 import { type Expression, type ParsedText, parseText } from './text.ts';
 
 const longestText = 65_536;
 const mostText = 32 * 1024 * 1024;
-const deepestChain = 100;
 
 /** The value of a text. */
 export function evaluateText(context: Context, scope: Scope, text: string): Evaluated {
@@ -88,32 +86,4 @@ function call(context: Context, scope: Scope, expression: Extract<Expression, { 
   const args = expression.args.map((arg) => evaluate(context, scope, arg));
   const result = entry.run(context, args);
   return result.ok && typeof result.value === 'string' ? bounded(context, result.value, result.sensitive) : result;
-}
-
-/** Makes a value that references ask for, once; a value that asks for itself is a circle. */
-export function cell(context: Context, name: string, make: () => Evaluated): Evaluated {
-  const before = context.cells.get(name);
-  if (before !== undefined) return before;
-  if (context.open.has(name)) return fails(circle(context, name));
-  if (context.open.size >= deepestChain)
-    return fails({ code: 'SBX2105', detail: `References form a chain of more than ${deepestChain}.` });
-  context.open.add(name);
-  const made = make();
-  context.open.delete(name);
-  context.cells.set(name, made);
-  return made;
-}
-
-function circle(context: Context, name: string): Problem {
-  const open = [...context.open];
-  const path = [...open.slice(open.indexOf(name)), name];
-  return { code: 'SBX2105', detail: `This value depends on itself: ${path.join(' → ')}.` };
-}
-
-export function known(value: RawValue, sensitive = false): Evaluated {
-  return { ok: true, value, sensitive };
-}
-
-export function fails(problem: Problem): Evaluated {
-  return { ok: false, problem };
 }

@@ -8,6 +8,7 @@ import { allocatorFor } from './addresses.ts';
 import { checkVolumes, warnUnused } from './checks.ts';
 import type { Context } from './context.ts';
 import { noLinks, resolveLinks } from './dependencies.ts';
+import { evaluateText } from './evaluate.ts';
 import type { ExpandInputs } from './inputs.ts';
 import { mostVms, resolveGroups } from './instances.ts';
 import { resolveNetworks } from './networks.ts';
@@ -57,7 +58,8 @@ export function expand(document: Document, inputs: ExpandInputs): Checked<Desire
 }
 
 function contextFor(document: Document, inputs: ExpandInputs): Context {
-  return {
+  const context: Context = {
+    evaluate: (scope, text) => evaluateText(context, scope, text),
     document,
     root: document.root,
     inputs,
@@ -78,6 +80,7 @@ function contextFor(document: Document, inputs: ExpandInputs): Context {
     open: new Set(),
     grown: 0,
   };
+  return context;
 }
 
 function leaseOf(context: Context): number | undefined {

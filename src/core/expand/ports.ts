@@ -5,8 +5,8 @@ import type { PublishedPort } from '../desired.ts';
 import type { Path } from '../load/document.ts';
 import { quoted } from '../load/quote.ts';
 import type { RawValue } from '../load/raw.ts';
+import { cell, known } from './cells.ts';
 import type { Context, Evaluated, Instance } from './context.ts';
-import { cell, known } from './evaluate.ts';
 import { parseIp } from './ipv4.ts';
 import { substituteOpen } from './substitute.ts';
 

@@ -2,11 +2,10 @@
 import { suggestion } from '../load/nearest.ts';
 import { quoted } from '../load/quote.ts';
 import { isMap, own, type RawValue } from '../load/raw.ts';
-import { macAddress } from './addresses.ts';
+import { fails, known } from './cells.ts';
 import type { Context, Evaluated, Instance } from './context.ts';
-import { evaluateText, fails, known } from './evaluate.ts';
+import { defaultHostname, defaults, macAddress, sandboxId } from './defaults.ts';
 import { hasReference } from './text.ts';
-import { defaultHostname, defaults, sandboxId } from './vm-values.ts';
 
 const fieldNames = ['name', 'hostname', 'cpus', 'memory', 'state', 'image', 'networks'] as const;
 const nicFields = ['address', 'mac', 'gateway', 'prefix', 'ports'] as const;
@@ -54,7 +53,7 @@ function noField(text: string, name: string, names: readonly string[]): Evaluate
 /** A value as written by the VM. What is wrong with it is reported where it stands, but for circles. */
 function written(context: Context, instance: Instance, value: RawValue): Evaluated {
   if (typeof value !== 'string' || !hasReference(value)) return known(value);
-  const found = evaluateText(context, { instance }, value);
+  const found = context.evaluate({ instance }, value);
   return found.ok || found.problem?.code === 'SBX2105' ? found : { ok: false };
 }
 

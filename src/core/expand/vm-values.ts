@@ -5,27 +5,13 @@ import type { Path } from '../load/document.ts';
 import { quoted } from '../load/quote.ts';
 import { isMap, type RawDisk, type RawLifecycle, type RawReady, type RawVm } from '../load/raw.ts';
 import { parseDuration, parseSize } from '../units.ts';
-import type { Context, Instance } from './context.ts';
+import type { Context } from './context.ts';
+import { defaults } from './defaults.ts';
 import { undeclared } from './problem.ts';
 import { diskSize } from './storage.ts';
 
-/** What a VM has when neither it nor its template says. */
-export const defaults = { cpus: 1, memory: '256MiB', state: 'running', readyTimeoutMs: 120_000 } as const;
-
 const memoryStep = 2 * 2 ** 20;
 const memoryMin = 96 * 2 ** 20;
-
-/** `shop`, or `shop@pr-17` for an instance. */
-export function sandboxId(context: Context): string {
-  const { instance } = context.inputs;
-  return instance === undefined ? context.root.name : `${context.root.name}@${instance}`;
-}
-
-/** Name of the VM with its key, as a host name. */
-export function defaultHostname({ group, key }: Instance): string {
-  if (key === undefined) return group.name;
-  return `${group.name}-${String(key).toLowerCase().replaceAll('_', '-')}`.replace(/-+$/, '');
-}
 
 /** CPUs now and at most; SBX2501. */
 export function cpusOf(context: Context, raw: RawVm, path: Path): DesiredVm['cpus'] {

@@ -5,13 +5,13 @@ import type { Path } from '../load/document.ts';
 import { suggestion } from '../load/nearest.ts';
 import { quoted } from '../load/quote.ts';
 import type { RawMap, RawValue, RawVm } from '../load/raw.ts';
-import { macAddress } from './addresses.ts';
 import type { Context, Instance } from './context.ts';
+import { defaultHostname, macAddress, sandboxId } from './defaults.ts';
 import type { GroupLinks } from './dependencies.ts';
 import { undeclared } from './problem.ts';
 import { fitsSchema } from './resolved.ts';
 import { substitute, substituteOpen } from './substitute.ts';
-import { cpusOf, defaultHostname, disksOf, lifecycleOf, memoryOf, readyOf, sandboxId } from './vm-values.ts';
+import { cpusOf, disksOf, lifecycleOf, memoryOf, readyOf } from './vm-values.ts';
 
 /** A VM without references. Keys whose references failed are left out, so that the others are checked all the same. */
 interface ResolvedVm {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { type Address, parseAddress } from '../../../src/core/address.ts';
 import type { Allocations } from '../../../src/core/desired.ts';
-import { macAddress } from '../../../src/core/expand/addresses.ts';
+import { macAddress } from '../../../src/core/expand/defaults.ts';
 import { noAllocations } from '../../../src/core/expand/index.ts';
 import { formatIp, formatSubnet, networkOf, overlap, parseIp, parseSubnet } from '../../../src/core/expand/ipv4.ts';
 import { expandText, problemsOf, vmsOf, withImage } from '../../support/expanding.ts';
