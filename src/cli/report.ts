@@ -1,6 +1,7 @@
 // Diagnostics on their way out: words on standard error, and with --json a line of JSON on standard output.
 import type { Diagnostic } from '../core/diagnostic.ts';
 import { renderDiagnostics } from '../core/render/diagnostics.ts';
+import { plainText } from '../core/render/paint.ts';
 import type { CommandContext } from './command.ts';
 import { type ExitCode, exitOfDiagnostics } from './exit.ts';
 import type { GlobalOptions, Io } from './services.ts';
@@ -8,7 +9,9 @@ import type { GlobalOptions, Io } from './services.ts';
 /** Shows diagnostics. Colours only where standard error is a terminal. */
 export function report(io: Io, global: Pick<GlobalOptions, 'color' | 'cwd'>, diagnostics: readonly Diagnostic[]): void {
   if (diagnostics.length === 0) return;
-  io.stderr.write(renderDiagnostics(diagnostics, { color: global.color && io.stderr.isTTY === true, cwd: global.cwd }));
+  // Details may quote what programs wrote, in colours of their own.
+  const clean = diagnostics.map((each) => ({ ...each, detail: plainText(each.detail) }));
+  io.stderr.write(renderDiagnostics(clean, { color: global.color && io.stderr.isTTY === true, cwd: global.cwd }));
 }
 
 /** Ends a command with its errors. */

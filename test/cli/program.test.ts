@@ -272,6 +272,13 @@ t.test('an unexpected failure is a diagnostic, its stack only for debugging', as
   t.match((await sbx(['status', '--log-level', 'debug'], { services })).stderr, /\n\s+at /);
 });
 
+t.test('what a program wrote cannot steer the terminal', async (t) => {
+  const thrown = async (): Promise<never> => {
+    throw new SbxError('SBX6001', 'tool said: \u001b[2J\u001b[31mred\u0007');
+  };
+  t.match((await sbx(['status'], { services: { status: thrown } })).stderr, /tool said: red\n/);
+});
+
 t.test('with --json a failure is a line of JSON as well', async (t) => {
   const ran = await sbx(['status', '--json'], {
     services: { status: async () => failed(diagnostic('SBX4006', { detail: 'It is from /elsewhere.' })) },
