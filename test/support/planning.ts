@@ -76,8 +76,8 @@ export interface Planning {
 
 /** Plans from an applied world to a file. */
 export function planOf({ from, to, mode = 'apply', driver = ableDriver, options = {} }: Planning): Checked<Plan> {
-  const observed = from?.observed ?? applied('version: 1\nname: shop\n').observed;
-  const blank: Observed = { ...observed, vms: new Map(), volumes: new Map(), images: new Map() };
+  const observed = from?.observed ?? applied(to ?? 'version: 1\nname: shop\n').observed;
+  const blank: Observed = { ...observed, vms: new Map(), volumes: new Map() };
   return planSandbox(
     {
       mode,
