@@ -108,29 +108,23 @@ t.test('replay touches neither the state nor the records it is given', async (t)
   t.doesNotThrow(() => fc.assert(property, { numRuns: 100 }));
 });
 
-t.test('replay is linear: a record costs no more among many', async (t) => {
+t.test('replay does not look through all resources for each record', async (t) => {
   const layout = layoutOf(temporaryHome(t));
-  const perResource = (vms: number) => {
-    const records = Array.from({ length: vms }, (_, index) => `v${index}`).flatMap((name): JournalRecord[] => {
-      const address = `volume.${name}` as Address;
-      const steps = Array.from({ length: 5 }, (_, step): JournalRecord[] => [
-        { type: 'begin', step: `${step}`, op: 'x', address },
-        { type: 'done', step: `${step}`, address, after: { type: 'patched', facts: { path: `/${step}` } } },
-      ]);
-      return [{ type: 'begin', step: 'c', op: 'x', address, record: volumeRecord(name) }, ...steps.flat()];
-    });
-    // CPU rather than wall time, and the best of some: the machine does other things too.
-    const times = [1, 2, 3, 4, 5].map(() => {
-      const started = process.cpuUsage();
-      t.equal(replay(stateOf(layout), records).resources.length, vms);
-      return process.cpuUsage(started).user / 1000;
-    });
-    return Math.min(...times) / vms;
-  };
-  perResource(500);
-  const [few, many] = [perResource(500), perResource(10_000)];
-  t.comment(
-    `11 records: ${(few * 1000).toFixed(1)} µs of CPU among 500 resources, ${(many * 1000).toFixed(1)} among 10,000`,
-  );
-  t.ok(many < few * 8, 'twenty times as many may cost eight times as much each, for the memory they take');
+  const resources = 10_000;
+  const records = Array.from({ length: resources }, (_, index) => `v${index}`).flatMap((name): JournalRecord[] => {
+    const address = `volume.${name}` as Address;
+    const steps = Array.from({ length: 5 }, (_, step): JournalRecord[] => [
+      { type: 'begin', step: `${step}`, op: 'x', address },
+      { type: 'done', step: `${step}`, address, after: { type: 'patched', facts: { path: `/${step}` } } },
+    ]);
+    return [{ type: 'begin', step: 'c', op: 'x', address, record: volumeRecord(name) }, ...steps.flat()];
+  });
+  // CPU rather than wall time, and the best of some: the machine does other things too.
+  const times = [1, 2, 3].map(() => {
+    const started = process.cpuUsage();
+    t.equal(replay(stateOf(layout), records).resources.length, resources);
+    return process.cpuUsage(started).user / 1000;
+  });
+  t.comment(`${records.length} records: ${Math.min(...times)} ms of CPU`);
+  t.ok(Math.min(...times) < 500, 'a search per record would take seconds');
 });
