@@ -40,6 +40,10 @@ run_as_user() {
     say "Adding the system user $suite_user for it."
     useradd --system --no-create-home --home-dir /nonexistent --shell /bin/sh "$suite_user"
   fi
+  if [ -c /dev/net/tun ] && ! drop_root test -w /dev/net/tun; then
+    say 'Opening /dev/net/tun to all users, as Debian and Ubuntu have it; this machine has it closed.'
+    chmod 666 /dev/net/tun
+  fi
   folder=$(mktemp -d /tmp/sbx-user.XXXXXX)
   copy_checkout "$folder"
   chown -R -- "$suite_user:" "$folder"
@@ -59,7 +63,7 @@ copy_checkout() {
   local folder=$1
   mkdir -- "$folder/sbx" "$folder/home"
   tar -cf - --exclude=./node_modules --exclude=./.git --exclude=./.tap . | tar -xf - -C "$folder/sbx"
-  if setpriv --reuid="$suite_user" --regid="$(id -g "$suite_user")" --clear-groups test -r "$PWD/node_modules/tap/package.json"; then
+  if drop_root test -r "$PWD/node_modules/tap/package.json"; then
     ln -s -- "$PWD/node_modules" "$folder/sbx/node_modules"
   else
     cp -a -- node_modules "$folder/sbx/"
@@ -73,7 +77,9 @@ as_user() {
   chmod 755 -- "$folder"
   (
     cd -- "$folder/sbx"
-    exec setpriv --reuid="$suite_user" --regid="$(id -g "$suite_user")" --init-groups --inh-caps=-all \
-      env -i "PATH=$PATH" "HOME=$folder/home" "USER=$suite_user" "LOGNAME=$suite_user" "LANG=C.UTF-8" ${CI:+"CI=$CI"} "$@"
+    drop_root env -i "PATH=$PATH" "HOME=$folder/home" "USER=$suite_user" "LOGNAME=$suite_user" "LANG=C.UTF-8" \
+      ${CI:+"CI=$CI"} "$@"
   )
 }
+
+drop_root() { setpriv --reuid="$suite_user" --regid="$(id -g "$suite_user")" --init-groups --inh-caps=-all "$@"; }
