@@ -240,11 +240,10 @@ async function matrixTests(t: Test): Promise<void> {
   t.ok(await a.ping('10.68.0.1'), 'a guest pings its gateway');
   t.ok(await i.ping('10.70.0.1'), 'an isolated one too');
   t.notOk(await a.ping('10.69.0.1'), 'but not the gateway of another network');
-  await a.run([programPath('ip'), 'addr', 'add', '10.69.0.99/32', 'dev', 'eth0']);
-  t.notOk(
-    (await tryRunIn(a, ['busybox', 'ping', '-c', '1', '-W', '1', '-I', '10.69.0.99', '10.68.0.1'])) === 0,
-    'an address of another network is no source',
-  );
+  await inside(space, ['ip', 'route', 'add', '203.0.113.0/24', 'dev', bridgeName('lan')]);
+  await a.run([programPath('ip'), 'addr', 'add', '203.0.113.9/32', 'dev', 'eth0']);
+  t.ok(await a.ping('10.68.0.1', a.ip), 'a guest pings with its address');
+  t.notOk(await a.ping('10.68.0.1', '203.0.113.9'), 'an address from elsewhere is no source');
 }
 
 async function forwardTests(t: Test): Promise<void> {
@@ -327,11 +326,4 @@ function bridgeSpec(network: NetworkName): { ifname: string; address: string; pr
 async function inside(space: SpaceRef, words: readonly string[]): Promise<string> {
   const [program = '', ...rest] = words;
   return run(enterArgv(space)([programPath(program), ...rest]));
-}
-
-async function tryRunIn(guest: Guest, argv: readonly string[]): Promise<number> {
-  return guest.run(argv).then(
-    () => 0,
-    () => 1,
-  );
 }

@@ -18,7 +18,8 @@ export interface Guest {
   serve(protocol: 'tcp' | 'udp', port: number): Promise<void>;
   /** What a server answers, or why there is no answer */
   probe(protocol: 'tcp' | 'udp', address: string, port: number): Promise<string>;
-  ping(address: string): Promise<boolean>;
+  /** Whether a ping is answered within 1 s; with a source address of its own when given */
+  ping(address: string, from?: string): Promise<boolean>;
   run(argv: readonly string[]): Promise<string>;
   end(): Promise<void>;
 }
@@ -50,8 +51,8 @@ export async function plugGuest(space: SpaceRef, spec: GuestSpec): Promise<Guest
       servers.push(await startServer(inside, protocol, spec.ip, port, spec.name));
     },
     probe: (protocol, address, port) => probeWith(inside, protocol, address, port),
-    async ping(address) {
-      return (await tryRun(inside(['busybox', 'ping', '-c', '1', '-W', '1', address]))).code === 0;
+    async ping(address, from = spec.ip) {
+      return (await tryRun(inside(['busybox', 'ping', '-c', '1', '-W', '1', '-I', from, address]))).code === 0;
     },
     run: (argv) => run(inside(argv)),
     async end() {

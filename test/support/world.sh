@@ -1,12 +1,13 @@
 #!/bin/sh
 # world.sh UID COMMAND…: runs COMMAND as UID on a small host of its own, that root makes: a network namespace with loopback and one
-# link to an "outside" with a server (192.0.2.2:8000, tcp and udp). Ports taken inside are nobody else's, and nothing stays behind.
+# link to an "outside" with a server (192.0.2.2:8000, tcp and udp). Ports taken inside are nobody else's, and no process
+# outlives it, however it ends: it has its own process numbers, too.
 # /dev/net/tun may be opened by everybody, as on any distribution.
 set -eu
 if [ "${SBX_TEST_WORLD:-}" = "" ]; then
   SBX_TEST_WORLD=1
   export SBX_TEST_WORLD
-  exec unshare -n -m -- /bin/sh "$0" "$@"
+  exec unshare -n -m -p --fork --kill-child --mount-proc -- /bin/sh "$0" "$@"
 fi
 uid=$1
 shift
@@ -24,8 +25,6 @@ rm -r "$node_folder"
 ip link set lo up
 unshare -n -- sleep 600 &
 outside=$!
-servers=
-trap 'kill $outside $servers 2>/dev/null' EXIT
 while [ "$(readlink /proc/$outside/ns/net)" = "$(readlink /proc/$$/ns/net)" ]; do sleep 0.01; done
 ip link add wan0 type veth peer name wan0 netns "$outside"
 ip addr add 192.0.2.1/24 dev wan0
@@ -35,7 +34,6 @@ nsenter -t "$outside" -n ip addr add 192.0.2.2/24 dev wan0
 nsenter -t "$outside" -n ip link set wan0 up
 for protocol in tcp udp; do
   nsenter -t "$outside" -n node "$here/echo-server.mjs" "$protocol" 192.0.2.2 8000 outside >/dev/null &
-  servers="$servers $!"
 done
 
 code=0
