@@ -78,6 +78,23 @@ t.test('an installation that did not bring the program fails', async (t) => {
   t.match(run.stderr, 'still missing: some-package');
 });
 
+t.test('package lists are read only where apt knows no candidate, however much it says', async (t) => {
+  const cases = [
+    { says: '1:7.2+dfsg-7', updates: false },
+    { says: '(none)', updates: true },
+  ];
+  for (const { says, updates } of cases) {
+    const folder = makeCheckout({
+      'apt-cache': `echo "  Candidate: ${says}"; i=0; while [ $i -lt 20000 ]; do echo "  500 mirror"; i=$((i+1)); done`,
+      'apt-get': 'echo "$*" >>apt.log',
+      sudo: 'exec "$@"',
+    });
+    const run = bash(folder, 'require_package_lists');
+    t.equal(run.status, 0, run.stderr);
+    t.equal(run.stdout.includes('apt-get update'), updates, says);
+  }
+});
+
 t.test('npm ci runs once, and again when the lockfile changes', async (t) => {
   const folder = makeCheckout({ npm: 'echo "$*" >>npm.log' });
   const install = () => t.equal(bash(folder, 'install_node_modules').status, 0);
