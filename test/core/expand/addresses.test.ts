@@ -166,6 +166,16 @@ t.test('ports that cannot be are refused', async (t) => {
   t.match(none, [/^SBX2405/]);
 });
 
+t.test('every address of the host includes each single one', async (t) => {
+  const of = (list: string) =>
+    problemsOf(lan('10.70.0.0/24', `  a: { image: base, networks: { lan: { ports: ${list} } } }\n`), {
+      allowPublicPorts: true,
+    });
+  t.match(of('["0.0.0.0:80:80", "127.0.0.1:80:81"]'), [/^SBX2402/]);
+  t.match(of('["127.0.0.1:80:80", "0.0.0.0:80:81"]'), [/^SBX2402/]);
+  t.strictSame(of('["127.0.0.1:80:80", "192.168.1.5:80:81", "0.0.0.0:80:80/udp"]'), []);
+});
+
 t.test('addresses of resources read back', async (t) => {
   t.strictSame(parseAddress('vm.job["B_c"]'), { kind: 'vm', name: 'job', key: 'B_c' });
 });

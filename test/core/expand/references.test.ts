@@ -141,6 +141,14 @@ vms:
   t.ok(process.cpuUsage(start).user < 10_000_000);
 });
 
+t.test('texts that are each short enough are stopped when all of them together are not', async (t) => {
+  const files = new Map([['seed', { sha256: 'abc', text: 'x'.repeat(60_000) }]]);
+  const text = (count: number) =>
+    withImage(`vms: { web: { image: base, count: ${count}, env: { SEED: "\${file.read('seed')}" } } }\n`);
+  t.strictSame(problemsOf(text(100), { files }), []);
+  t.match(problemsOf(text(1000), { files }), [/^SBX2103/]);
+});
+
 t.test('no text makes the parser of references throw or hang', async (t) => {
   const pieces = fc.constantFrom(
     '${',
