@@ -31,8 +31,8 @@ export async function namespaceSupport(): Promise<NamespaceSupport> {
   }
 }
 
-/** The same by reading a few files only, for a plan that creates nothing. Says no only where it is certain. */
-export function namespaceGuess(): NamespaceSupport {
+/** The same by reading a few files only. Says no only where it is certain. */
+function namespaceGuess(): NamespaceSupport {
   const found = [missingProgram(), process.geteuid?.() === 0 ? undefined : forbidden(), unusableTun()];
   return found.find((problem) => problem !== undefined) ?? { ok: true };
 }

@@ -2,9 +2,8 @@
 export { type HostFactsOptions, networkPrograms, readHostFacts } from './host-facts.ts';
 export { readLease, writeLease } from './lease.ts';
 export { type BridgeSpec, ensureBridge, ensureTaps, removeBridge, removeTaps, type TapSpec } from './links.ts';
-export { readListeners } from './listeners.ts';
 export { closeSpace, type OpenSpaceOptions, openSpace, openWatcher } from './namespace.ts';
-export { type NamespaceSupport, namespaceGuess, namespaceSupport } from './namespace-support.ts';
+export { type NamespaceSupport, namespaceSupport } from './namespace-support.ts';
 export { type ObserveSpaceOptions, observeSpace } from './observe-space.ts';
 export { applyRules } from './packet-filter.ts';
 export { enterArgv, type SpaceRef, spaceOf } from './space-ref.ts';
