@@ -66,7 +66,7 @@ async function workplaceOf(workplace: Workplace, saved: SavedPlan): Promise<Work
     name,
     value: typeof value === 'string' ? value : JSON.stringify(value),
   }));
-  return await openWorkplace({
+  const again = {
     ...options,
     files: saved.files,
     vars: [...kept, ...options.vars],
@@ -74,7 +74,8 @@ async function workplaceOf(workplace: Workplace, saved: SavedPlan): Promise<Work
     ...(saved.vmm === undefined ? {} : { vmm: saved.vmm }),
     allowPaths: saved.allowPaths,
     allowPublicPorts: saved.allowPublicPorts,
-  });
+  };
+  return await openWorkplace(again, workplace.surroundings);
 }
 
 /** Values given for variables that the file does not call sensitive. */

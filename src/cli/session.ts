@@ -22,9 +22,21 @@ import { detectDrivers, type KnownVmms, openDrivers } from '../vmm/index.ts';
 import { type Installation, installationOf } from './installation.ts';
 import type { GlobalOptions } from './services.ts';
 
+/** What a process is surrounded by: its environment, and the program that it runs. */
+export interface Surroundings {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly installation: Installation;
+}
+
+/** The surroundings of this very process. */
+export function ownSurroundings(): Surroundings {
+  return { environment: process.env, installation: installationOf(realpathSync(process.argv[1] ?? '.')) };
+}
+
 /** What all sandboxes of a command share. */
 export interface Workplace {
   readonly options: GlobalOptions;
+  readonly surroundings: Surroundings;
   readonly home: Home;
   readonly installation: Installation;
   /** Drivers of this host; looked for once, when first asked */
@@ -34,10 +46,11 @@ export interface Workplace {
 }
 
 /** Opens the home that the options name. Reads, writes nothing. */
-export async function openWorkplace(options: GlobalOptions): Promise<Workplace> {
+export async function openWorkplace(options: GlobalOptions, surroundings: Surroundings): Promise<Workplace> {
+  const { environment, installation } = surroundings;
   const home = resolveHome({
     ...(options.home === undefined ? {} : { flag: options.home }),
-    environment: process.env,
+    environment,
     uid: process.geteuid?.() ?? 0,
   });
   const read = await readKnown(home);
@@ -48,8 +61,8 @@ export async function openWorkplace(options: GlobalOptions): Promise<Workplace> 
   let detected: Promise<readonly Detected[]> | undefined;
   const detect = (): Promise<readonly Detected[]> =>
     detectDrivers({
-      path: process.env['PATH'] ?? '',
-      kvmPolicy: kvmPolicy(process.env['SBX_KVM']),
+      path: environment['PATH'] ?? '',
+      kvmPolicy: kvmPolicy(environment['SBX_KVM']),
       ...(known.vmms === undefined ? {} : { known: known.vmms }),
       remember: (vmms) => {
         known.vmms = vmms;
@@ -58,8 +71,9 @@ export async function openWorkplace(options: GlobalOptions): Promise<Workplace> 
     });
   return {
     options,
+    surroundings,
     home,
-    installation: installationOf(realpathSync(process.argv[1] ?? '.')),
+    installation,
     detected: () => {
       detected ??= detect();
       return detected;
@@ -124,7 +138,7 @@ function secretsOf(desired: Desired | undefined, address: Address): ReadonlyMap<
 /** What the holder runs when the lease is over: the same sbx, in the same home, on the same sandbox, without its file. */
 function expireArgv(workplace: Workplace, layout: SandboxLayout): readonly string[] {
   const kept = ['XDG_STATE_HOME', 'XDG_CACHE_HOME', 'SBX_KVM'].flatMap((name) => {
-    const value = process.env[name];
+    const value = workplace.surroundings.environment[name];
     return value === undefined ? [] : [`${name}=${value}`];
   });
   const { home } = workplace.options;

@@ -4,13 +4,13 @@ import { buildGuestServices } from './guest-services.ts';
 import { buildImageServices } from './image-services.ts';
 import { loadAlone } from './loading.ts';
 import type { GlobalOptions, Planned, PlanRequest, Services } from './services.ts';
-import { openWorkplace, type Workplace } from './session.ts';
+import { openWorkplace, ownSurroundings, type Surroundings, type Workplace } from './session.ts';
 
-/** The services of a process. Opens nothing until a command asks for it. */
-export function createServices(options: GlobalOptions): Services {
+/** The services of a process. Opens nothing until a command asks for it. Surroundings are given by tests only. */
+export function createServices(options: GlobalOptions, surroundings?: Surroundings): Services {
   let opened: Promise<Workplace> | undefined;
   const workplace = (): Promise<Workplace> => {
-    opened ??= openWorkplace(options);
+    opened ??= openWorkplace(options, surroundings ?? ownSurroundings());
     return opened;
   };
   return {
@@ -32,6 +32,8 @@ export function createServices(options: GlobalOptions): Services {
 }
 
 async function planned(workplace: Workplace, request: PlanRequest): Promise<Checked<Planned>> {
+  if (request.against !== undefined)
+    return (await import('./against.ts')).planAgainst(workplace, request, request.against);
   const { makePlan } = await import('./planning.ts');
   const made = await makePlan(workplace, request);
   if (!made.ok) return made;
