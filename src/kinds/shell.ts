@@ -1,8 +1,10 @@
 // What providers share: the sandbox's places on this host, its driver, and what must not be written down.
-import type { Address } from '../core/address.ts';
+import { type Address, sandboxAddress } from '../core/address.ts';
 import { SbxError } from '../core/errors.ts';
 import type { DriverName } from '../core/plan/capabilities.ts';
+import type { Connectivity } from '../core/state/attrs.ts';
 import type { SandboxFacts } from '../core/state/facts.ts';
+import type { SandboxRecord } from '../core/state/state.ts';
 import type { StepContext } from '../engine/provider.ts';
 import { enterArgv, type SpaceRef, spaceOf } from '../host/space.ts';
 import type { SandboxLayout } from '../store/home.ts';
@@ -29,21 +31,31 @@ export interface Shell {
   readonly wallClock: () => number;
 }
 
+/** The record of the sandbox itself as the journal has it now. */
+export function sandboxRecord(context: Pick<StepContext, 'record'>): SandboxRecord | undefined {
+  const record = context.record(sandboxAddress);
+  return record?.kind === 'sandbox' ? record : undefined;
+}
+
+/** How the sandbox is connected. */
+export function connectivityIn(context: Pick<StepContext, 'record'>): Connectivity {
+  return sandboxRecord(context)?.attrs.connectivity ?? 'namespace';
+}
+
 /** Facts of the sandbox as the journal has them now. */
-export function sandboxFacts(context: Pick<StepContext, 'records'>): SandboxFacts {
-  return context.records('sandbox')[0]?.facts ?? {};
+export function sandboxFacts(context: Pick<StepContext, 'record'>): SandboxFacts {
+  return sandboxRecord(context)?.facts ?? {};
 }
 
 /** The namespace to work in. Throws SBX6003 when there is none. */
-export function spaceIn(context: Pick<StepContext, 'records'>): SpaceRef {
+export function spaceIn(context: Pick<StepContext, 'record'>): SpaceRef {
   const space = spaceOf(sandboxFacts(context));
   if (space === undefined) throw new SbxError('SBX6003', 'the namespace of the sandbox is gone');
   return space;
 }
 
 /** How to start a program for a VM: inside the namespace, or as it is where the sandbox has none. */
-export function entering(context: Pick<StepContext, 'records'>): (argv: readonly string[]) => readonly string[] {
-  const record = context.records('sandbox')[0];
-  if (record?.attrs.connectivity === 'user-net') return (argv) => argv;
+export function entering(context: Pick<StepContext, 'record'>): (argv: readonly string[]) => readonly string[] {
+  if (connectivityIn(context) === 'user-net') return (argv) => argv;
   return enterArgv(spaceIn(context));
 }

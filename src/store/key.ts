@@ -35,6 +35,11 @@ export async function ensureKey(home: Home): Promise<HomeKey> {
   return made;
 }
 
+/** A key for hashes that are compared within this process only. */
+export function temporaryKey(): HomeKey {
+  return randomBytes(keyBytes) as HomeKey;
+}
+
 /** What stands for a sensitive value: equal for equal text with the same key, tells nothing without it. */
 export function keyedHash(key: HomeKey, text: string): string {
   return createHmac('sha256', key).update(`value\0${text}`).digest('hex').slice(0, 40);

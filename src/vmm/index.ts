@@ -6,9 +6,9 @@ import { findProgram } from '../host/programs.ts';
 import { capabilitiesOf } from './cloud-hypervisor/capabilities.ts';
 import { detectCloudHypervisor } from './cloud-hypervisor/detect.ts';
 import { createCloudHypervisorDriver } from './cloud-hypervisor/driver.ts';
-import { oldestVersion } from './cloud-hypervisor/version.ts';
+import { newestVersion, oldestVersion } from './cloud-hypervisor/version.ts';
 import type { VmmDriver } from './driver.ts';
-import { minimumVersion, qemuCapabilities } from './qemu/capabilities.ts';
+import { fullVersion, minimumVersion, qemuCapabilities } from './qemu/capabilities.ts';
 import { detectQemu, qemuProgram } from './qemu/detect.ts';
 import { createQemuDriver } from './qemu/driver.ts';
 
@@ -45,6 +45,8 @@ interface DriverEntry {
   readonly open: (capabilities: Capabilities) => VmmDriver;
   /** For looking at and ending VMs of a binary that is not there any more */
   readonly nominal: Capabilities;
+  /** The newest release that is known, with KVM: for plans without a host */
+  readonly reference: Capabilities;
 }
 
 const table: Readonly<Record<DriverName, DriverEntry>> = {
@@ -52,11 +54,13 @@ const table: Readonly<Record<DriverName, DriverEntry>> = {
     detect: detectCloudHypervisor,
     open: createCloudHypervisorDriver,
     nominal: capabilitiesOf(oldestVersion, 'cloud-hypervisor'),
+    reference: capabilitiesOf(newestVersion, 'cloud-hypervisor'),
   },
   qemu: {
     detect: ({ path, ...rest }) => detectQemu({ path: findProgram(qemuProgram, path), ...rest }),
     open: createQemuDriver,
     nominal: qemuCapabilities(qemuProgram, minimumVersion, 'tcg'),
+    reference: qemuCapabilities(qemuProgram, fullVersion, 'kvm'),
   },
 };
 
@@ -91,6 +95,11 @@ export async function detectDrivers(options: DetectOptions): Promise<readonly De
   const learned = { binaries, ...(kept === undefined ? {} : { kvm: kept }) };
   if (canonicalJson(learned) !== canonicalJson(known)) options.remember?.(learned);
   return found.map(({ binary: _binary, ...detected }) => detected);
+}
+
+/** What a driver can do at best, for plans that look at no host. */
+export function referenceCapabilities(name: DriverName): Capabilities {
+  return table[name].reference;
 }
 
 /** Opens the driver of a binary that was found. */

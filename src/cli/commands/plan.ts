@@ -5,7 +5,7 @@ import { renderPlanMarkdown } from '../../core/render/plan-markdown.ts';
 import { showPlan, textDiffFor, tooHigh } from '../carry-out.ts';
 import { type CommandContext, type CommandDefinition, defineCommand } from '../command.ts';
 import { exitCodes, exitOfPlan } from '../exit.ts';
-import { choice, flag, word } from '../option.ts';
+import { choice, flag, usageError, word } from '../option.ts';
 import { failWith, warn } from '../report.ts';
 import { planRequest, planSpecs } from '../request.ts';
 import type { Planned } from '../services.ts';
@@ -20,13 +20,24 @@ export const plan: CommandDefinition = defineCommand({
     ...planSpecs,
     out: word('-o, --out <file>', 'save the plan for sbx apply'),
     destroy: flag('--destroy', 'plan the removal of everything'),
+    against: word('--against <revision>', 'show the change from git:REF, or from a file, without looking at this host'),
     detailedExitcode: flag('--detailed-exitcode', 'tell by the exit code whether there are changes'),
     format: choice('--format <format>', ['text', 'json', 'markdown'] as const, 'how to show it, text by default'),
   },
   async run(context, { options }) {
-    const { target, replace, takeOver, wait, out, maxImpact } = options;
-    const mode = options.destroy ? 'destroy' : 'apply';
-    const checked = await context.services.plan(planRequest({ mode, targets: target, replace, takeOver, wait }));
+    const { target, replace, takeOver, wait, out, maxImpact, against, destroy } = options;
+    if (against !== undefined && (out !== undefined || destroy))
+      throw usageError('A plan between two revisions is made to be read: -o and --destroy do not go with --against.');
+    const revision = against === undefined ? {} : { against };
+    const request = planRequest({
+      mode: destroy ? 'destroy' : 'apply',
+      targets: target,
+      replace,
+      takeOver,
+      wait,
+      ...revision,
+    });
+    const checked = await context.services.plan(request);
     if (!checked.ok) return failWith(context, checked.diagnostics);
     const planned = checked.value;
     const format = context.global.json ? 'json' : (options.format ?? 'text');
@@ -34,15 +45,24 @@ export const plan: CommandDefinition = defineCommand({
     if (format === 'text') warn(context, [...checked.warnings, ...planned.plan.warnings]);
     const refusal = tooHigh(planned.plan, maxImpact);
     if (refusal !== undefined) return failWith(context, [refusal]);
-    if (out !== undefined) {
-      await planned.save(out);
-      if (format === 'text') print(context, `\nSaved to ${out}. Apply exactly this with:\n  sbx apply ${out}\n`);
-    } else if (format === 'text' && !isEmptyPlan(planned.plan)) {
-      context.io.stderr.write(`\nThe plan was not saved: apply plans again and asks. Save it with -o FILE.\n`);
-    }
+    await keep(context, planned, { out, tell: format === 'text' && against === undefined });
     return options.detailedExitcode ? exitOfPlan(planned.plan) : exitCodes.done;
   },
 });
+
+/** Saves the plan where that was asked for, and tells how to go on. */
+async function keep(
+  context: CommandContext,
+  planned: Planned,
+  { out, tell }: { readonly out: string | undefined; readonly tell: boolean },
+): Promise<void> {
+  if (out !== undefined) {
+    await planned.save(out);
+    if (tell) print(context, `\nSaved to ${out}. Apply exactly this with:\n  sbx apply ${out}\n`);
+  } else if (tell && !isEmptyPlan(planned.plan)) {
+    context.io.stderr.write(`\nThe plan was not saved: apply plans again and asks. Save it with -o FILE.\n`);
+  }
+}
 
 async function show(context: CommandContext, planned: Planned, format: 'text' | 'json' | 'markdown'): Promise<void> {
   if (format === 'text') return await showPlan(context, planned);

@@ -14,6 +14,8 @@ export interface PlanRequest {
   readonly wait: boolean;
   /** Take a sandbox over that was applied from another folder */
   readonly takeOver: boolean;
+  /** From another revision of the file instead of this host: `git:REF`, or a file */
+  readonly against?: string;
   /** A recorded hold: only these VMs are planned, for this alone */
   readonly power?: { readonly to: 'start' | 'stop' | 'restart'; readonly vms: readonly Address[] };
 }

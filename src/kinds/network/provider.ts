@@ -3,13 +3,13 @@ import { shortName } from '../../core/address.ts';
 import { bridgeMac, bridgeName } from '../../core/link-names.ts';
 import type { Performers } from '../../engine/provider.ts';
 import { ensureBridge, removeBridge, spaceOf } from '../../host/space.ts';
-import { sandboxFacts, spaceIn } from '../shell.ts';
+import { connectivityIn, sandboxFacts, spaceIn } from '../shell.ts';
 
 export function networkPerformers(): Pick<Performers, 'network.ensure' | 'network.remove'> {
   return {
     'network.ensure': async ({ gateway, prefix }, context) => {
       const name = shortName(context.address);
-      if (context.records('sandbox')[0]?.attrs.connectivity === 'user-net') return {};
+      if (connectivityIn(context) === 'user-net') return {};
       const bridge = bridgeName(name);
       await ensureBridge(spaceIn(context), { ifname: bridge, address: gateway, prefix, mac: bridgeMac(name) });
       return { bridge };

@@ -11,7 +11,7 @@ import { readGuestKeys } from '../../guest/sandbox-keys.ts';
 import { type SeedContent, type SeedNic, seedDiskId } from '../../guest/seed.ts';
 import { type BuiltImage, ensureImage } from '../../images/cache.ts';
 import type { DiskSpec, NicSpec, VmmDriver, VmPaths, VmSpec } from '../../vmm/driver.ts';
-import type { Shell } from '../shell.ts';
+import { connectivityIn, type Shell } from '../shell.ts';
 
 /** Path of a disk that lives and dies with its VM. */
 export function ownDiskPath(paths: VmPaths, disk: string): string {
@@ -42,7 +42,7 @@ export async function specOf(
   const { layout } = shell;
   const paths = layout.vmPaths(address);
   const image = await imageOf(attrs.image, shell, context);
-  const connectivity = context.records('sandbox')[0]?.attrs.connectivity ?? 'namespace';
+  const connectivity = connectivityIn(context);
   const seed: DiskSpec = { id: seedDiskId, path: seedPath(paths), format: 'raw', readonly: true };
   return {
     name: `sbx-${layout.id}-${shortName(address)}`.replace(/[^A-Za-z0-9_.@-]+/g, '.').slice(0, 100),
@@ -123,7 +123,7 @@ function seedNic(nic: string, attrs: VmAttrs, context: StepContext): SeedNic {
   const entry = attrs.nics[nic];
   if (entry === undefined) throw new SbxError('SBX9001', `NIC ${nic} is not in its VM`);
   const { mac, ip, prefix, gateway, network } = entry;
-  if (context.records('sandbox')[0]?.attrs.connectivity === 'user-net') return { mac, dhcp: true };
+  if (connectivityIn(context) === 'user-net') return { mac, dhcp: true };
   const record = context.record(network) as NetworkRecord | undefined;
   return record?.attrs.mode === 'nat' ? { mac, ip, prefix, gateway, dns: [uplink.dns] } : { mac, ip, prefix };
 }

@@ -4,7 +4,7 @@ import type { VmAttrs } from '../../core/state/attrs.ts';
 import type { StepContext } from '../../engine/provider.ts';
 import { waitUntilReady as waitForGuest } from '../../guest/ready.ts';
 import type { VmmDriver, VmRef } from '../../vmm/driver.ts';
-import { entering, type Shell } from '../shell.ts';
+import { connectivityIn, entering, type Shell } from '../shell.ts';
 
 export interface WaitRequest {
   readonly ready: Ready;
@@ -34,7 +34,7 @@ function reachOf(
 ): { readonly host: string; readonly port: number } | undefined {
   const [nic] = Object.values(attrs.nics);
   if (nic === undefined) return undefined;
-  if (context.records('sandbox')[0]?.attrs.connectivity !== 'user-net') return { host: nic.ip, port };
+  if (connectivityIn(context) !== 'user-net') return { host: nic.ip, port };
   const forward = nic.forwards.find((candidate) => candidate.guestPort === port && candidate.protocol === 'tcp');
   return forward === undefined ? undefined : { host: forward.hostIp, port: forward.hostPort };
 }

@@ -4,6 +4,8 @@ import { hotBus, versionPair } from './layout.ts';
 
 /** The oldest version that the driver speaks to. */
 export const minimumVersion = '6.2';
+/** The oldest release that can do everything that sbx asks of QEMU. */
+export const fullVersion = '7.2';
 
 const mebibyte = 1024 * 1024;
 
