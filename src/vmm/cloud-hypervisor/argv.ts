@@ -16,10 +16,15 @@ export interface VmFiles {
   readonly eventsLog: string;
 }
 
+/** Path of the API socket alone: all that observing a VM that runs needs. */
+export function apiSocketOf(paths: VmPaths): string {
+  return `${paths.run}/api.sock`;
+}
+
 /** Names of the files of a VM. */
 export function filesOf(paths: VmPaths): VmFiles {
   return {
-    apiSocket: `${paths.run}/api.sock`,
+    apiSocket: apiSocketOf(paths),
     apiLock: `${paths.run}/api.sock.lock`,
     vsockSocket: `${paths.run}/vsock.sock`,
     intent: `${paths.run}/vmm.started`,

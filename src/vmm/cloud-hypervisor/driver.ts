@@ -4,7 +4,7 @@ import { SbxError } from '../../core/errors.ts';
 import type { Capabilities } from '../../core/plan/capabilities.ts';
 import type { NicSpec, VmmDriver, VmRef } from '../driver.ts';
 import { openAgent, openPty } from './agent.ts';
-import { filesOf } from './argv.ts';
+import { apiSocketOf, filesOf } from './argv.ts';
 import { diskWireId, nicWireId, toDiskConfig, toNetConfig } from './convert.ts';
 import { addDevice, removeDevice } from './devices.ts';
 import { observe } from './observe.ts';
@@ -60,7 +60,7 @@ export function createCloudHypervisorDriver(
     attachNic: (ref, nic) => within(ref, (session) => addDevice(session, 'vm.add-net', tapConfig(nic))),
     detachNic: (ref, id) => within(ref, (session) => removeDevice(session, nicWireId(id))),
     openAgent: (ref) => openAgent(filesOf(ref.paths).vsockSocket, limits.agentMs),
-    openConsole: async (ref) => openPty((await readInfo(filesOf(ref.paths).apiSocket, limits.requestMs)).consolePty),
+    openConsole: async (ref) => openPty((await readInfo(apiSocketOf(ref.paths), limits.requestMs)).consolePty),
   };
 }
 

@@ -5,20 +5,19 @@ import type { VmObservation } from '../../core/observed.ts';
 import { bootId, isAlive, waitForEnd } from '../../host/processes.ts';
 import type { VmRef } from '../driver.ts';
 import { describeRefusal, kindOfRefusal, toRefusal } from './api-error.ts';
-import { filesOf, type VmFiles } from './argv.ts';
+import { apiSocketOf, filesOf, type VmFiles } from './argv.ts';
 import { toVmShape } from './convert.ts';
 import { findProcess, findServing } from './process.ts';
 import { describeRead, infoOf, readPatiently } from './session.ts';
 
 /** What the VM is in now. Never throws for that; one connection, no process is looked at while the socket answers. */
 export async function observe(ref: VmRef, timeoutMs: number): Promise<VmObservation> {
-  const files = filesOf(ref.paths);
-  const read = await readPatiently(files.apiSocket, '/api/v1/vm.info', timeoutMs);
+  const read = await readPatiently(apiSocketOf(ref.paths), '/api/v1/vm.info', timeoutMs);
   switch (read.type) {
     case 'reply':
       return fromReply(read.status, read.text);
     case 'absent':
-      return withoutSocket(ref, files);
+      return withoutSocket(ref, filesOf(ref.paths));
     case 'refused':
       return withDeadSocket(ref);
     case 'timeout':
@@ -27,7 +26,7 @@ export async function observe(ref: VmRef, timeoutMs: number): Promise<VmObservat
       return { state: 'unresponsive', reason: describeRead(read, timeoutMs) };
     case 'busy':
       // A VMM that is just ending breaks connections too.
-      return afterBrokenConnection(ref, files, read.reason);
+      return afterBrokenConnection(ref, filesOf(ref.paths), read.reason);
   }
 }
 

@@ -58,5 +58,5 @@ export interface VmInfo {
   /** Path of the console's pseudo-terminal */
   readonly consolePty: string | undefined;
   /** Ids that the device tree still holds; a removed device leaves it when the guest lets go */
-  readonly devices: ReadonlySet<string>;
+  readonly devices: { readonly has: (id: string) => boolean };
 }
