@@ -130,7 +130,7 @@ export class WireVmm {
     return new Promise((resolve) => {
       const socket = connect(path);
       let reply = '';
-      const quiet = Math.max(500, Math.min(10_000, this.world.guestMs / 20));
+      const quiet = Math.max(500, Math.min(5000, this.world.guestMs / 20));
       let timer = setTimeout(() => socket.destroy(), quiet);
       socket.on('data', (chunk) => {
         reply += chunk.toString('latin1');

@@ -169,10 +169,10 @@ export function fillAtBoot(config, version) {
 }
 
 /** The checks that boot makes before it builds anything. */
-export function validate(config) {
+export function validate(config, version) {
   const invalid = (why) => refuse('The VM could not boot', 'Failed to validate config', why);
   if (config.payload.kernel === null && config.payload.firmware === null) invalid('Kernel is missing');
-  if (config.cpus.boot_vcpus > config.cpus.max_vcpus) invalid('Max CPUs lower than boot CPUs');
+  if (config.cpus.boot_vcpus > config.cpus.max_vcpus) invalid(tooFewCpus(config.cpus, version));
   const hotplug = config.memory.hotplug_size ?? 0;
   if (config.memory.hotplug_method === 'VirtioMem' && hotplug % (128 * mebibyte) !== 0) {
     refuse('The VM could not boot', 'Error from device manager', 'Virtio-mem size is not aligned with 134217728');
@@ -180,6 +180,11 @@ export function validate(config) {
   const cid = config.vsock?.cid;
   if (cid !== undefined && (cid < 3 || cid >= 0xffff_ffff)) invalid('Invalid vsock CID');
   validateIds(config, invalid);
+}
+
+function tooFewCpus({ boot_vcpus, max_vcpus }, version) {
+  if (isAtLeast(version, 51)) return `Max CPUs (${max_vcpus}) lower than boot CPUs (${boot_vcpus})`;
+  return 'Max CPUs lower than boot CPUs';
 }
 
 /** One namespace for all ids. */

@@ -139,7 +139,7 @@ export class Vm {
   }
 
   boot() {
-    validate(this.config);
+    validate(this.config, this.version);
     fillAtBoot(this.config, this.version);
     try {
       this.#openDevices();
