@@ -41,10 +41,8 @@ export async function withFleet<T>(
   const editedFile = writeFleetFile(folder, { ...options, edited: true });
   // The fakes need no KVM; sbx would look for it.
   const env = { ...sbxEnvironment(home, bin), SBX_KVM: 'assume' };
-  const command = (args: readonly string[], codes: readonly number[] = [0]): Command => {
-    const sbx = sbxCommand(context, args, { cwd: folder, env, codes });
-    return { ...sbx, argv: [...withManyFiles(options.vms), ...sbx.argv] };
-  };
+  const command = (args: readonly string[], codes: readonly number[] = [0]): Command =>
+    sbxCommand(context, args, { cwd: folder, env, codes });
   const apply = ['apply', '-f', file, '--auto-approve', '--vmm', 'cloud-hypervisor'];
   try {
     const applied = measure(command(apply), context.scratch);
@@ -64,13 +62,6 @@ export function makeFakeBin(folder: string): string {
   symlinkSync(join(fakes, 'cloud-hypervisor'), join(bin, 'cloud-hypervisor'));
   writeFileSync(join(bin, 'fake.conf'), `FAKE_CH_VERSION=53.0\nFAKE_CH_NODE=${process.execPath}\n`);
   return bin;
-}
-
-/** The hub holds four files for each VM; only root may raise the limit that it inherits. */
-function withManyFiles(vms: number): readonly string[] {
-  if (vms <= 1000) return [];
-  if (process.getuid?.() !== 0) throw new BenchFailure(`${vms} fake VMMs need root, to raise the limit of open files`);
-  return ['prlimit', '--nofile=100000:100000'];
 }
 
 /** Ends the processes that name this folder on their command line; says so when there were any but the hub. */

@@ -1,6 +1,6 @@
 // hello on a real guest: from `sbx apply` to ready, beside the bare QEMU command that sbx itself used, to the first answer
 // of the guest's agent. Without KVM both are emulated.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -27,6 +27,7 @@ export async function hello(context: StageContext): Promise<StageResult> {
       own.push(sbx('apply', '-f', file, '--vmm', 'qemu', '--auto-approve').wallMs);
       const vm = findQemu(home);
       sbx('stop', '-f', file, 'hello', '--vmm', 'qemu');
+      for (const disk of overlaysOf(vm.argv)) makeEmpty(disk);
       bare.push(await runBare(vm));
       sbx('destroy', '-f', file, '--auto-approve');
     }
@@ -62,6 +63,40 @@ function findQemu(home: string): RunningQemu {
     return { argv, neighbour: Number(neighbour), agentSocket };
   }
   throw new BenchFailure('the QEMU of hello, its namespace or its agent was not found');
+}
+
+/** Writable qcow2 disks of a QEMU command line. */
+function overlaysOf(argv: readonly string[]): readonly string[] {
+  return argv.flatMap((word, index) => {
+    if (argv[index - 1] !== '-blockdev') return [];
+    const node = JSON.parse(word) as { driver: string; 'read-only'?: boolean; file: { filename: string } };
+    return node.driver === 'qcow2' && node['read-only'] !== true ? [node.file.filename] : [];
+  });
+}
+
+/** Takes what the first boot wrote from an overlay, so that the bare QEMU has a first boot, too. */
+function makeEmpty(disk: string): void {
+  const info = JSON.parse(qemuImg(['info', '--output=json', disk])) as Record<string, string>;
+  const base = info['full-backing-filename'];
+  if (base === undefined) return;
+  qemuImg([
+    'create',
+    '-q',
+    '-f',
+    'qcow2',
+    '-F',
+    info['backing-filename-format'] ?? 'raw',
+    '-b',
+    base,
+    disk,
+    String(info['virtual-size']),
+  ]);
+}
+
+function qemuImg(args: readonly string[]): string {
+  const run = spawnSync('qemu-img', args, { encoding: 'utf8' });
+  if (run.status !== 0) throw new BenchFailure(`qemu-img ${args.join(' ')}: ${run.stderr}`);
+  return run.stdout;
 }
 
 async function runBare({ argv, neighbour, agentSocket }: RunningQemu): Promise<number> {

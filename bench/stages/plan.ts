@@ -43,7 +43,7 @@ function compare(context: StageContext, fleet: Fleet, edited: boolean, terraform
     edited ? /^Plan: 0 to create, 1 to change\b.*\b0 to destroy\./m : /^No changes\./m,
     context.scratch,
   );
-  const runs = fleet.vms >= 1000 ? 3 : 7;
+  const runs = fleet.vms >= 1000 ? 3 : 11;
   const name = `sbx plan, ${fleet.vms} VMs${edited ? ', one edited' : ''}`;
   if (terraform === undefined) {
     const { own } = interleave({ own: sbx }, runs);
