@@ -54,8 +54,13 @@ export function tryRun(argv: readonly string[], options: RunOptions = {}): Promi
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<string> {
   const result = await tryRun(argv, options);
   if (result.code === 0) return result.stdout;
-  const said = (result.stderr.trim() || result.stdout.trim()).slice(0, 2000);
-  throw new SbxError('SBX6001', `${argv.join(' ')} ended with ${result.code}${said === '' ? '' : `: ${said}`}`);
+  const said = shortened(result.stderr.trim() || result.stdout.trim(), 800);
+  throw new SbxError('SBX6001', `${shortened(argv.join(' '), 160)} ended with ${result.code}${said === '' ? '' : `: ${said}`}`);
+}
+
+/** What fits of a text that is there to be read by people. */
+function shortened(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most)} …`;
 }
 
 function collect(stream: NodeJS.ReadableStream | null): () => string {
