@@ -10,8 +10,9 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Test } from 'tap';
 
 const program = join(import.meta.dirname, '../../dist/sbx.cjs');
@@ -29,6 +30,8 @@ export interface SandboxHost {
   readonly folder: string;
   readonly home: string;
   readonly write: (yaml: string) => void;
+  /** Command line of sbx with this home */
+  readonly argv: (...args: readonly string[]) => readonly string[];
   /** Runs sbx in the folder; any exit code is fine */
   readonly sbx: (...args: readonly string[]) => Promise<Run>;
   /** Runs sbx and fails the test when it does not end with 0 */
@@ -96,8 +99,8 @@ export async function makeSandboxHost(t: Test): Promise<SandboxHost> {
   mkdirSync(folder);
   symlinkSync(cache, join(home, 'cache'));
   const env = cleanEnvironment(root);
-  const sbx: SandboxHost['sbx'] = (...args) =>
-    runProgram([process.execPath, program, '--home', home, ...args], { cwd: folder, env });
+  const argv: SandboxHost['argv'] = (...args) => [process.execPath, program, '--home', home, ...args];
+  const sbx: SandboxHost['sbx'] = (...args) => runProgram(argv(...args), { cwd: folder, env });
   t.teardown(() => {
     killAll(home);
     rmSync(root, { recursive: true, force: true });
@@ -107,6 +110,7 @@ export async function makeSandboxHost(t: Test): Promise<SandboxHost> {
     home,
     env,
     write: (yaml) => writeFileSync(join(folder, 'sbx.yaml'), yaml),
+    argv,
     sbx,
     ok: async (...args) => {
       const run = await sbx(...args);
@@ -117,13 +121,51 @@ export async function makeSandboxHost(t: Test): Promise<SandboxHost> {
   };
 }
 
+/** An sbx that was started and is not waited for. */
+export interface RunningSbx {
+  readonly kill: (signal: NodeJS.Signals) => void;
+  /** Resolves when its output so far matches; rejects when it ended before, or after two minutes */
+  readonly said: (pattern: RegExp) => Promise<void>;
+  /** Resolves at its end; a signal that ended it gives 128 and its number */
+  readonly ended: Promise<Run>;
+}
+
 /** Starts sbx without waiting for its end. */
-export function startSbx(host: SandboxHost, ...args: readonly string[]): ReturnType<typeof spawn> {
-  return spawn(process.execPath, [program, '--home', host.home, ...args], {
+export function startSbx(host: SandboxHost, ...args: readonly string[]): RunningSbx {
+  const [file = '', ...words] = host.argv(...args);
+  const child = spawn(file, words, {
     cwd: host.folder,
     env: { ...host.env },
-    stdio: 'ignore',
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const text = { stdout: '', stderr: '' };
+  child.stdout.on('data', (chunk) => (text.stdout += chunk));
+  child.stderr.on('data', (chunk) => (text.stderr += chunk));
+  let over = false;
+  const ended = new Promise<Run>((resolve) => {
+    child.on('close', (code, signal) => {
+      over = true;
+      resolve({ ...text, code: code ?? 128 + (signal === null ? 0 : constants.signals[signal]) });
+    });
+  });
+  const said = async (pattern: RegExp): Promise<void> => {
+    await eventually(`${pattern} of sbx ${args.join(' ')}`, () => over || pattern.test(text.stdout + text.stderr));
+    if (!pattern.test(text.stdout + text.stderr)) throw new TypeError(`it ended: ${text.stdout}${text.stderr}`);
+  };
+  return { kill: (signal) => child.kill(signal), said, ended };
+}
+
+/** Resolves when the condition holds; looks often, and rejects with `what` after a time. */
+export async function eventually(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  withinMs = 120_000,
+): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new TypeError(`not within ${withinMs} ms: ${what}`);
+    await delay(100);
+  }
 }
 
 /** Running processes with the home on their command line. */

@@ -1,0 +1,65 @@
+// A host that forbids network namespaces: each VM has QEMU's user network, and sbx says so. Runs once more under a limit of no such namespace.
+import { connect } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import t, { type Test } from 'tap';
+import { eventually, makeSandboxHost, whyNot } from '../support/sandbox-host.ts';
+
+const file = `version: 1
+name: alone
+images:
+  base: { build: tiny }
+networks:
+  lan: { mode: nat }
+vms:
+  web:
+    image: base
+    memory: 160MiB
+    networks: { lan: { ports: ["auto:8080"] } }
+    ready: { boot: true, timeout: 3m }
+outputs:
+  port: \${vm.web.networks.lan.ports.8080}
+`;
+
+// The limit holds for everything below the user namespace that it is set in, whose root may set it.
+const forbid =
+  'echo 0 >/proc/sys/user/max_net_namespaces && exec unshare -U --map-user="$1" --map-group="$2" -- "$3" --import "$4" "$5"';
+
+function answer(port: number): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port, timeout: 20_000 });
+    let text = '';
+    socket.on('data', (chunk) => (text += chunk));
+    socket.on('timeout', () => socket.destroy());
+    socket.on('error', () => undefined);
+    socket.on('close', () => resolve(text));
+  });
+}
+
+async function alone(t: Test): Promise<void> {
+  const host = await makeSandboxHost(t);
+  host.write(file);
+  t.match(await host.sbx('plan'), { code: 0, stderr: /SBX3104/ }, 'the plan says what is missing');
+  await host.ok('apply', '--auto-approve');
+  t.match(await host.ok('plan', '--detailed-exitcode'), /No changes/);
+  t.strictSame(await host.sbx('exec', 'web', '--', 'sh', '-c', 'hostname; exit 3'), {
+    code: 3,
+    stdout: 'web\n',
+    stderr: '',
+  });
+  await host.ok('exec', 'web', '--', 'sh', '-c', 'nc -ll -p 8080 -e echo from the guest </dev/null >/dev/null 2>&1 &');
+  const port = Number(await host.ok('output', 'port'));
+  await eventually('the published port leads to the guest', async () => (await answer(port)) === 'from the guest\n');
+  await host.ok('destroy', '--auto-approve');
+  t.strictSame(host.leftovers(), []);
+}
+
+t.test('without network namespaces', { skip: whyNot() ?? false, timeout: 600_000 }, async (t) => {
+  if (process.env['SBX_TEST_NO_NETNS'] === '1') return await alone(t);
+  await makeSandboxHost(t);
+  const ids = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0].map(String);
+  const loader = fileURLToPath(import.meta.resolve('tsx'));
+  const words = ['-U', '-r', '--', '/bin/sh', '-euc', forbid, 'forbid', ...ids, process.execPath, loader];
+  const { NODE_OPTIONS: _loader, ...rest } = process.env;
+  const env = { ...rest, SBX_TEST_NO_NETNS: '1', TAP: '1', TAP_TIMEOUT: '500' };
+  await t.spawn('unshare', [...words, fileURLToPath(import.meta.url)], { env, timeout: 500_000 }, 'as this user');
+});
