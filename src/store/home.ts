@@ -1,5 +1,5 @@
 // Where everything lives: the home of a user and the paths of one sandbox in it. Makes no folder and reads no file.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { type Address, addressParts } from '../core/address.ts';
@@ -171,7 +171,7 @@ function plainWord(text: string): string {
 }
 
 function hex(text: string, digits: number): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, digits);
+  return hash('sha256', text).slice(0, digits);
 }
 
 function badName({ name, instance }: SandboxName) {

@@ -121,5 +121,7 @@ export async function observeSandbox(
 ): Promise<SandboxObservation> {
   if (record === undefined) return nothing;
   const facts: SandboxFacts = record.facts;
-  return await observeSpace(facts, { runDir: shell.layout.runDir, rules: 'read', through });
+  // Without a network nothing passes the filter, and reading it is the one thing here that starts a program.
+  const rules = Object.keys(record.attrs.networks).length === 0 ? 'skip' : 'read';
+  return await observeSpace(facts, { runDir: shell.layout.runDir, rules, through });
 }
