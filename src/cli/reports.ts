@@ -116,8 +116,9 @@ function vmStatus(
 
 function stateOf(record: VmRecord, observation: VmObservation): VmState {
   if (record.status !== 'ready') return record.status;
-  if (observation.state !== 'absent') return observation.state;
-  return shallRun(record.attrs) ? 'missing' : 'stopped';
+  // What sbx stopped is known as ended like what ended by itself.
+  if (!shallRun(record.attrs) && (observation.state === 'absent' || observation.state === 'exited')) return 'stopped';
+  return observation.state === 'absent' ? 'missing' : observation.state;
 }
 
 /** Recorded and observed of one address, or of all. */
