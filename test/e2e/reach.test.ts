@@ -42,7 +42,7 @@ t.test('around a running VM', { skip: whyNot() ?? false, timeout: 600_000 }, asy
 
   await t.test('a shell on a terminal', async (t) => {
     const shell = await runOnTerminal(host.argv('shell', 'box'), { cwd: host.folder, env: host.env }, [
-      [/# $/, 'tty; echo "sum $((40 + 2))"\n'],
+      [/# /, 'tty; echo "sum $((40 + 2))"\n'],
       [/sum 42/, 'exit 9\n'],
     ]);
     t.match(shell.stdout, /\/dev\/pts\//);
