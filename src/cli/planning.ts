@@ -92,9 +92,13 @@ async function hostFacts(
   };
 }
 
-async function connectivityHere(): Promise<Pick<HostFacts, 'connectivity' | 'connectivityReason'>> {
+async function connectivityHere(): Promise<
+  Pick<HostFacts, 'connectivity' | 'connectivityReason' | 'connectivityHint'>
+> {
   const support = await namespaceSupport();
-  return support.ok ? { connectivity: 'namespace' } : { connectivity: 'user-net', connectivityReason: support.reason };
+  return support.ok
+    ? { connectivity: 'namespace' }
+    : { connectivity: 'user-net', connectivityReason: support.reason, connectivityHint: support.hint };
 }
 
 /** The driver that is to run the sandbox; none is needed to remove one. */

@@ -53,6 +53,8 @@ export interface ImageObservation {
   readonly cached: boolean;
   /** Size of the image's disk in `bytes`, when it has one and is known */
   readonly diskBytes?: number;
+  /** What a copy of that disk takes at least, in `bytes`: holes left out */
+  readonly diskUsedBytes?: number;
   /** Why it can be neither built nor read, in words for users */
   readonly problem?: string;
 }
@@ -68,8 +70,10 @@ export interface Observed {
 /** What this host has and allows; for admission. */
 export interface HostFacts {
   readonly connectivity: Connectivity;
-  /** Why not `namespace`, with what to do */
+  /** Why not `namespace` */
   readonly connectivityReason?: string;
+  /** What to do about it */
+  readonly connectivityHint?: string;
   readonly cpus: number;
   readonly memoryAvailableBytes: number;
   readonly diskAvailableBytes: number;

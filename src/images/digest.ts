@@ -1,6 +1,7 @@
 // What an image is, said by a digest that is cheap enough for every plan: no package manager, no unchanged file read twice.
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ImageSource } from '../core/desired.ts';
 import { SbxError } from '../core/errors.ts';
 import { imageFolder } from './cache.ts';
@@ -25,6 +26,8 @@ export interface ImageDigest {
   readonly cached: boolean;
   /** Size of the image's disk, when it has one and is there */
   readonly diskBytes?: number;
+  /** What that disk takes on the host's file system; a copy without shared blocks takes as much */
+  readonly diskUsedBytes?: number;
   /** What to pass as `known` next time; unchanged when nothing was read */
   readonly known: KnownDigests;
 }
@@ -42,7 +45,9 @@ export async function imageDigest(
   return {
     digest,
     cached: manifest !== undefined,
-    ...(disk === undefined ? {} : { diskBytes: disk.sizeBytes }),
+    ...(disk === undefined
+      ? {}
+      : { diskBytes: disk.sizeBytes, ...(await usedBytes(join(imageFolder(options.cacheDir, digest), 'root.img'))) }),
     known,
   };
 }
@@ -63,9 +68,15 @@ async function digestOfFiles(
   return {
     digest: hash.digest('hex'),
     cached: true,
-    ...(disk === undefined ? {} : { diskBytes: disk.sizeBytes }),
+    ...(disk === undefined ? {} : { diskBytes: disk.sizeBytes, ...(await usedBytes(disk.path)) }),
     known: Object.keys(learned).length === 0 ? known : { ...known, ...learned },
   };
+}
+
+/** Blocks of a file, which `stat` counts in 512 bytes each; nothing for one that is gone meanwhile. */
+async function usedBytes(path: string): Promise<{ readonly diskUsedBytes?: number }> {
+  const found = await stat(path).catch(() => undefined);
+  return found === undefined ? {} : { diskUsedBytes: found.blocks * 512 };
 }
 
 async function digestOfFile(path: string, known: KnownDigest | undefined): Promise<KnownDigest> {

@@ -165,7 +165,14 @@ export const richPlan: Plan = {
       address: at('vm.web[0]'),
       steps: [],
       because: 'image.base changed',
-      price: { downtimeMs: 12_000, lostDisks: ['root', 'scratch'], touches: [] },
+      price: {
+        downtimeMs: 12_000,
+        lostDisks: [
+          { name: 'root', sizeBytes: null },
+          { name: 'scratch', sizeBytes: 2 * 2 ** 30 },
+        ],
+        touches: [],
+      },
       fields: [{ field: 'image', from: is('image.base'), to: is('image.next'), impact: 'replace', reason: '' }],
     },
     { action: 'delete', address: at('vm.old'), steps: [], price: free, because: 'it is no longer in the file' },

@@ -44,6 +44,17 @@ export const planCodes = {
     summary: 'Program is missing',
     meaning: 'A program of the host that the plan needs is not installed.',
   },
+  SBX3108: {
+    severity: 'warning',
+    summary: 'More vCPUs than CPUs',
+    meaning: 'A VM has more vCPUs than the host has CPUs: it works, and is slower than with as many as there are.',
+  },
+  SBX3109: {
+    severity: 'warning',
+    summary: 'Disks may outgrow the host',
+    meaning:
+      'Disks take space only as guests write. If the guests fill them, the new disks of the plan need more than is available.',
+  },
   SBX3110: {
     severity: 'error',
     summary: 'Volume would be cut',
@@ -55,6 +66,22 @@ export const planCodes = {
     summary: 'Protected volume would be deleted',
     meaning:
       'A volume that is marked protect is deleted only by sbx destroy --purge, or after protect was set to false.',
+  },
+  SBX3112: {
+    severity: 'error',
+    summary: 'Not enough disk space',
+    meaning: 'The copies of images that the plan makes need more space than is available where sbx keeps its disks.',
+  },
+  SBX3113: {
+    severity: 'warning',
+    summary: 'Known fault of the VMM',
+    meaning:
+      'The release of the VMM that the plan uses has a fault that is known upstream. Another release may do better.',
+  },
+  SBX3115: {
+    severity: 'error',
+    summary: 'Disk is smaller than its image',
+    meaning: 'A root disk is a copy of the disk of its image and cannot be smaller.',
   },
   SBX3120: {
     severity: 'error',
@@ -72,9 +99,31 @@ export const planCodes = {
     summary: 'Unknown VM',
     meaning: 'The command names a VM that was not applied in this sandbox, or a name that several instances share.',
   },
+  SBX3142: {
+    severity: 'error',
+    summary: 'VM is not finished',
+    meaning: 'start, stop and restart work on VMs that are whole. An earlier apply was cut short: apply again.',
+  },
   SBX3141: {
     severity: 'error',
     summary: 'Nothing applied',
     meaning: 'The command needs a sandbox that was applied on this host in this home.',
+  },
+  SBX3170: {
+    severity: 'error',
+    exit: 130,
+    summary: 'Interrupted',
+    meaning: 'Ctrl-C or another signal ended the apply. What runs was finished or undone, and the state is written.',
+  },
+  SBX3171: {
+    severity: 'error',
+    summary: 'Step took too long',
+    meaning:
+      'A step did not end within its time limit. The next plan shows what it left, and the next apply does it again.',
+  },
+  SBX3172: {
+    severity: 'error',
+    summary: 'Apply took too long',
+    meaning: 'The time given with --timeout was over: running steps were ended, and nothing new was started.',
   },
 } as const satisfies Record<string, CodeEntry>;

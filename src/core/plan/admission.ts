@@ -1,77 +1,101 @@
 // Known before it fails: what this host cannot give to the plan.
 import type { Address } from '../address.ts';
 import { type Diagnostic, diagnostic } from '../diagnostic.ts';
-import type { SandboxAttrs, VmAttrs } from '../state/attrs.ts';
+import { roughBytes } from '../render/quantity.ts';
+import type { SandboxAttrs } from '../state/attrs.ts';
 import type { Attrs } from '../state/state.ts';
 import { formatSize } from '../units.ts';
-import type { Outcome, PlanInputs } from './context.ts';
-import type { Step } from './steps.ts';
+import { admitDisks } from './admission-disks.ts';
+import type { Capabilities } from './capabilities.ts';
+import type { DraftStep, Outcome, PlanInputs } from './context.ts';
+import type { StepAction } from './steps.ts';
 
-/** Every reason why this host cannot carry the plan out, all at once. */
+type Starting = Extract<StepAction, { readonly op: 'vm.start' }> & { readonly address: Address };
+
+/** Every reason why this host cannot carry the plan out, and what to expect where it can, all at once. */
 export function admit(
   inputs: PlanInputs,
   planned: ReadonlyMap<Address, Attrs>,
   outcomes: ReadonlyMap<Address, Outcome>,
 ): readonly Diagnostic[] {
   if (inputs.mode === 'destroy') return [];
-  const starts = [...outcomes.values()]
-    .flatMap((outcome) => outcome.steps)
-    .filter((step) => step.action.op === 'vm.start');
+  const steps = [...outcomes.values()].flatMap((outcome) => outcome.steps);
+  const starts = steps.flatMap(({ action, address }) => (action.op === 'vm.start' ? [{ ...action, address }] : []));
   return [
-    ...memory(inputs, starts),
+    ...memory(inputs, steps, starts),
+    ...processors(inputs, steps),
     ...driver(inputs, starts),
-    ...sizes(inputs, planned, starts),
+    ...sizes(inputs, starts),
+    ...admitDisks(inputs, outcomes),
     ...ports(inputs, planned),
-    ...programs(inputs, outcomes),
+    ...programs(inputs, steps),
   ];
 }
 
-function attrsOf(step: Pick<Step, 'action'>): VmAttrs | undefined {
-  return step.action.op === 'vm.start' ? step.action.attrs : undefined;
-}
-
-function memory(inputs: PlanInputs, starts: readonly Pick<Step, 'action' | 'address'>[]): readonly Diagnostic[] {
-  const freed = starts.reduce((sum, step) => {
-    const seen = inputs.observed.vms.get(step.address);
-    return sum + (seen?.state === 'running' || seen?.state === 'paused' ? seen.memoryBytes : 0);
-  }, 0);
-  const asked = starts.reduce((sum, step) => sum + (attrsOf(step)?.memory.sizeBytes ?? 0), 0);
+/** What starts asks for its size, what grows for the difference; what runs now gives its memory back when it restarts. */
+function memory(inputs: PlanInputs, steps: readonly DraftStep[], starts: readonly Starting[]): readonly Diagnostic[] {
+  const held = (address: Address): number => {
+    const seen = inputs.observed.vms.get(address);
+    return seen?.state === 'running' || seen?.state === 'paused' ? seen.memoryBytes : 0;
+  };
+  const freed = starts.reduce((sum, { address }) => sum + held(address), 0);
+  const started = starts.reduce((sum, { attrs }) => sum + attrs.memory.sizeBytes, 0);
+  const grown = steps.reduce(
+    (sum, { action, address }) =>
+      action.op === 'vm.memory' ? sum + Math.max(0, action.sizeBytes - held(address)) : sum,
+    0,
+  );
+  const asked = started + grown;
   const available = inputs.observed.host.memoryAvailableBytes + freed;
   if (asked <= available) return [];
-  const detail = `The VMs to start ask for ${formatSize(asked)}, and this host has ${formatSize(available)} available.`;
+  const what = grown === 0 ? 'The VMs to start' : started === 0 ? 'The VMs to grow' : 'The VMs to start and to grow';
+  const detail = `${what} ask for ${roughBytes(asked)}, and this host has ${roughBytes(available)} available.`;
   return [diagnostic('SBX3101', { detail, hint: 'Make memory.size smaller, or stop something else.' })];
 }
 
-function driver(inputs: PlanInputs, starts: readonly Pick<Step, 'action' | 'address'>[]): readonly Diagnostic[] {
+function processors(inputs: PlanInputs, steps: readonly DraftStep[]): readonly Diagnostic[] {
+  const { cpus } = inputs.observed.host;
+  const over = steps.flatMap(({ action, address }) => {
+    const count = action.op === 'vm.start' ? action.attrs.cpus.count : action.op === 'vm.cpus' ? action.count : 0;
+    return count > cpus ? [{ address, count }] : [];
+  });
+  const [first, ...rest] = over;
+  if (first === undefined) return [];
+  const others = rest.length === 0 ? '' : `, and so have ${rest.length} more`;
+  const detail = `${first.address} has ${first.count} vCPUs${others}; this host has ${cpus} CPUs.`;
+  return [diagnostic('SBX3108', { detail, hint: `Up to ${cpus} vCPUs can run at the same time.` })];
+}
+
+function driver(inputs: PlanInputs, starts: readonly Starting[]): readonly Diagnostic[] {
   const capabilities = inputs.driver?.chosen;
   if (starts.length === 0) return [];
   if (capabilities === undefined) {
     const detail = 'No VMM of this host can run the VMs of this file.';
     return [diagnostic('SBX3102', { detail, hint: 'See what is missing with:\nsbx doctor' })];
   }
-  const { connectivity, connectivityReason } = inputs.observed.host;
-  if (connectivity === 'namespace') return [];
-  const reason = connectivityReason ?? 'network namespaces are not allowed here';
-  if (!capabilities.userNetwork) {
-    const detail = `${capabilities.driver} needs a network namespace for the sandbox: ${reason}.`;
-    return [diagnostic('SBX3103', { detail, hint: 'Use --vmm qemu, or allow user namespaces. See:\nsbx doctor' })];
-  }
-  const detail = `Each VM gets a user network of its own: it reaches the world, but no other VM (${reason}).`;
-  return [diagnostic('SBX3104', { detail, hint: 'What to allow says:\nsbx doctor' })];
+  const who = `${capabilities.driver} ${capabilities.version}`;
+  const notes = capabilities.notes.map((note) => diagnostic('SBX3113', { detail: `${who} ${note}.` }));
+  return [...notes, ...connection(inputs, capabilities)];
 }
 
-function sizes(
-  inputs: PlanInputs,
-  _planned: ReadonlyMap<Address, Attrs>,
-  starts: readonly Pick<Step, 'action' | 'address'>[],
-): readonly Diagnostic[] {
+function connection(inputs: PlanInputs, { driver: name, userNetwork }: Capabilities): readonly Diagnostic[] {
+  const { connectivity, connectivityReason, connectivityHint } = inputs.observed.host;
+  if (connectivity === 'namespace') return [];
+  const reason = connectivityReason ?? 'network namespaces are not allowed here';
+  const allow = connectivityHint ?? 'What to allow says:\nsbx doctor';
+  if (!userNetwork) {
+    const detail = `${name} needs a network namespace for the sandbox: ${reason}.`;
+    return [diagnostic('SBX3103', { detail, hint: `Use --vmm qemu, or allow namespaces. ${allow}` })];
+  }
+  const detail = `Each VM gets a user network of its own: it reaches the world and, through its gateway's address, services on 127.0.0.1 of this host, but no other VM (${reason}).`;
+  return [diagnostic('SBX3104', { detail, hint: allow })];
+}
+
+function sizes(inputs: PlanInputs, starts: readonly Starting[]): readonly Diagnostic[] {
   const capabilities = inputs.driver?.chosen;
   if (capabilities === undefined) return [];
   const found: Diagnostic[] = [];
-  for (const step of starts) {
-    const attrs = attrsOf(step);
-    if (attrs === undefined) continue;
-    const { address } = step;
+  for (const { address, attrs } of starts) {
     const say = (detail: string, hint: string): void => {
       found.push(diagnostic('SBX3105', { address, detail: `${address}: ${detail}`, hint }));
     };
@@ -119,12 +143,23 @@ function ports(inputs: PlanInputs, planned: ReadonlyMap<Address, Attrs>): readon
   return found;
 }
 
-function programs(inputs: PlanInputs, outcomes: ReadonlyMap<Address, Outcome>): readonly Diagnostic[] {
-  if (![...outcomes.values()].some((outcome) => outcome.change !== undefined)) return [];
-  return inputs.observed.host.missing.map(({ program, package: name, why }) =>
-    diagnostic('SBX3107', {
-      detail: `${program} is not installed; it is needed ${why}.`,
-      hint: `Install the package that has it:\nsudo apt-get install ${name}`,
-    }),
-  );
+/** Programs that steps of the plan run; what no step needs may be missing. */
+const neededFor: Readonly<Record<string, readonly StepAction['op'][]>> = {
+  slirp4netns: ['sandbox.uplink'],
+  nft: ['sandbox.rules'],
+  unshare: ['sandbox.open'],
+  nsenter: ['sandbox.open', 'vm.start'],
+  ip: ['sandbox.open', 'network.ensure', 'vm.tap'],
+};
+
+function programs(inputs: PlanInputs, steps: readonly DraftStep[]): readonly Diagnostic[] {
+  const ops = new Set<string>(steps.map(({ action }) => action.op));
+  return inputs.observed.host.missing
+    .filter(({ program }) => neededFor[program]?.some((op) => ops.has(op)) ?? ops.size > 0)
+    .map(({ program, package: name, why }) =>
+      diagnostic('SBX3107', {
+        detail: `${program} is not installed: it ${why}.`,
+        hint: `Install the package that has it:\nsudo apt-get install ${name}`,
+      }),
+    );
 }

@@ -25,12 +25,20 @@ export interface FieldChange {
   readonly unit?: 'bytes' | 'ms';
 }
 
+/** A disk that a change removes with all that is on it. */
+export interface LostDisk {
+  /** Its name in its VM, or the address of the volume */
+  readonly name: string;
+  /** In `bytes`; null for a disk of its image's size */
+  readonly sizeBytes: number | null;
+}
+
 /** What a change costs beyond its impact. */
 export interface Price {
   /** Expected downtime in `ms`; 0 for none */
   readonly downtimeMs: number;
   /** Disks whose content goes */
-  readonly lostDisks: readonly string[];
+  readonly lostDisks: readonly LostDisk[];
   /** Other resources that notice */
   readonly touches: readonly Address[];
 }

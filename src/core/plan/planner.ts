@@ -11,6 +11,7 @@ import { resolveSteps, sortSteps } from './order.ts';
 import { outputChanges } from './outputs.ts';
 import type { Change, Drift, Impact, Plan } from './plan.ts';
 import { selectTargets } from './targets.ts';
+import { recordedUses } from './uses.ts';
 
 /** Order in which attributes are made: each kind may look at the ones before it. */
 const attrOrder = { image: 0, volume: 1, network: 2, vm: 3, sandbox: 4 } as const;
@@ -25,7 +26,9 @@ export function planSandbox(inputs: PlanInputs, rules: RulesTable): Checked<Plan
   const selected = selectTargets(outcomes, inputs.options, survey.dependsOn);
   const drafts = [...selected.values()].flatMap((outcome) => outcome.steps);
   found.push(...admit(inputs, survey.planned, selected));
-  return checkedFrom(() => assemble(inputs, survey, selected, drafts, found), found);
+  // What is not planned stands in nobody's way.
+  const ours = found.filter(({ address }) => address === undefined || selected.has(address));
+  return checkedFrom(() => assemble(inputs, survey, selected, drafts, ours), ours);
 }
 
 interface Survey {
@@ -39,7 +42,9 @@ interface Survey {
 function surveyOf(inputs: PlanInputs, rules: RulesTable, found: Diagnostic[]): Survey {
   const records = new Map((inputs.state?.resources ?? []).map((record) => [record.address, record]));
   const nothing: ReadonlyMap<Address, DesiredResource> = new Map();
-  const desired = inputs.mode === 'destroy' ? nothing : (inputs.desired?.resources ?? nothing);
+  const { holds, only } = inputs.options;
+  // A power command plans what is recorded: what the file says by now is for the next apply.
+  const desired = inputs.mode === 'destroy' || only ? nothing : (inputs.desired?.resources ?? nothing);
   const planned = new Map<Address, Attrs>();
   const needs = new Map<Address, readonly Address[]>();
   const users = new Map<Address, Set<Address>>();
@@ -70,7 +75,8 @@ function surveyOf(inputs: PlanInputs, rules: RulesTable, found: Diagnostic[]): S
     needs.set(resource.address, dependsOn);
     for (const used of dependsOn) use(resource.address, used);
   }
-  for (const record of records.values()) for (const used of record.dependsOn) use(record.address, used);
+  if (only) for (const record of records.values()) planned.set(record.address, heldAttrs(record, holds));
+  for (const [user, used] of recordedUses(records)) use(user, used);
   return {
     context,
     records,
@@ -78,6 +84,11 @@ function surveyOf(inputs: PlanInputs, rules: RulesTable, found: Diagnostic[]): S
     dependsOn: (address) => needs.get(address) ?? records.get(address)?.dependsOn ?? [],
     changed,
   };
+}
+
+function heldAttrs(record: ResourceRecord, holds: ReadonlyMap<Address, boolean>): Attrs {
+  if (record.kind !== 'vm') return record.attrs;
+  return { ...record.attrs, hold: holds.get(record.address) ?? record.attrs.hold };
 }
 
 /** Rules of an address's kind, with the kind forgotten: each gets only its own attributes and records. */

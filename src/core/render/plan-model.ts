@@ -2,7 +2,7 @@
 import type { Address } from '../address.ts';
 import { assertNever } from '../errors.ts';
 import type { Json } from '../json.ts';
-import type { Change, Drift, FieldChange, Impact, Plan, PlanValue, Price } from '../plan/plan.ts';
+import type { Change, Drift, FieldChange, Impact, LostDisk, Plan, PlanValue, Price } from '../plan/plan.ts';
 import { formatDuration, formatSize } from '../units.ts';
 import { plainText } from './paint.ts';
 import { aboutDuration, counted } from './quantity.ts';
@@ -71,10 +71,14 @@ function priceWords(price: Price): readonly string[] {
   return [
     ...(downtimeMs > 0 ? [`down for ${aboutDuration(downtimeMs)}`] : []),
     ...(lostDisks.length > 0
-      ? [`the content of ${counted(lostDisks.length, 'disk')} is lost: ${lostDisks.join(', ')}`]
+      ? [`the content of ${counted(lostDisks.length, 'disk')} is lost: ${lostDisks.map(lostWords).join(', ')}`]
       : []),
     ...(touches.length > 0 ? [`noticed by ${someOf(touches)}`] : []),
   ];
+}
+
+function lostWords({ name, sizeBytes }: LostDisk): string {
+  return sizeBytes === null ? name : `${name} (${formatSize(sizeBytes)})`;
 }
 
 function someOf(addresses: readonly string[]): string {

@@ -44,4 +44,6 @@ export type AfterStep =
       /** Top-level members of `attrs` that are true from now on */
       readonly attrs?: Partial<Attrs>;
       readonly facts?: Partial<Facts>;
+      /** What it needs from now on */
+      readonly dependsOn?: readonly Address[];
     };

@@ -74,5 +74,6 @@ function patched(record: ResourceRecord, after: Extract<AfterStep, { type: 'patc
     ...(after.status === undefined ? {} : { status: after.status }),
     ...(after.attrs === undefined ? {} : { attrs: { ...record.attrs, ...after.attrs } }),
     ...(after.facts === undefined ? {} : { facts: { ...record.facts, ...after.facts } }),
+    ...(after.dependsOn === undefined ? {} : { dependsOn: after.dependsOn }),
   } as ResourceRecord;
 }

@@ -36,12 +36,13 @@ export async function observeImage(
 ): Promise<ImageObservation> {
   try {
     const before = memory.digests ?? {};
-    const { digest, cached, diskBytes, known } = await imageDigest(image.source, { ...shell.images, known: before });
+    const found = await imageDigest(image.source, { ...shell.images, known: before });
+    const { known, ...observation } = found;
     if (known !== before) {
       memory.digests = { ...memory.digests, ...known };
       memory.changed = true;
     }
-    return { digest, cached, ...(diskBytes === undefined ? {} : { diskBytes }) };
+    return observation;
   } catch (error) {
     if (!isSbxError(error)) throw error;
     return { digest: '', cached: false, problem: describeError(error) };

@@ -1,7 +1,7 @@
 // What a network is to the planner: a bridge with an address inside the namespace of the sandbox.
 import { type Address, sandboxAddress, shortName } from '../../core/address.ts';
 import { bridgeName } from '../../core/link-names.ts';
-import { draftStep, free, idsOf } from '../../core/plan/change.ts';
+import { draftStep, free, highestImpact, idsOf } from '../../core/plan/change.ts';
 import {
   type DraftStep,
   type KindRules,
@@ -14,6 +14,7 @@ import type { Drift, FieldChange } from '../../core/plan/plan.ts';
 import { absent, isSame, shown } from '../../core/plan/values.ts';
 import type { NetworkAttrs } from '../../core/state/attrs.ts';
 import type { NetworkRecord } from '../../core/state/state.ts';
+import { type Cost, costOf, impactTable } from '../impacts.ts';
 
 type NetworkSubject = Subject<NetworkAttrs, NetworkRecord>;
 
@@ -69,12 +70,12 @@ function bridgeMissing(address: Address, context: PlanContext): boolean {
 function update(subject: NetworkSubject, attrs: NetworkAttrs, record: NetworkRecord, context: PlanContext): Outcome {
   const { address } = subject;
   const fields: FieldChange[] = [];
-  const changed = (field: keyof NetworkAttrs, reason: string): void => {
+  const changed = (field: keyof NetworkAttrs, cost: Cost): void => {
     if (isSame(record.attrs[field], attrs[field])) return;
-    fields.push({ field, from: shown(record.attrs[field]), to: shown(attrs[field]), impact: 'live', reason });
+    fields.push({ field, from: shown(record.attrs[field]), to: shown(attrs[field]), ...cost });
   };
-  changed('mode', 'the packet filter decides');
-  changed('subnet', 'the bridge takes another address; its VMs restart with theirs');
+  changed('mode', costOf(impactTable['networks.*.mode'].cases[attrs.mode]));
+  changed('subnet', costOf(impactTable['networks.*.subnet'].cases.changed));
   const drift: Drift[] = [];
   if (bridgeMissing(address, context)) {
     drift.push({
@@ -89,7 +90,11 @@ function update(subject: NetworkSubject, attrs: NetworkAttrs, record: NetworkRec
   if (fields.length === 0) return noOutcome;
   const steps = [ensureStep(address, attrs)];
   const price = { ...free, touches: context.dependants(address) };
-  return { steps, drift, change: { action: 'update', address, fields, impact: 'live', steps: idsOf(steps), price } };
+  return {
+    steps,
+    drift,
+    change: { action: 'update', address, fields, impact: highestImpact(fields), steps: idsOf(steps), price },
+  };
 }
 
 function remove(subject: NetworkSubject, record: NetworkRecord, context: PlanContext): Outcome {
@@ -98,5 +103,8 @@ function remove(subject: NetworkSubject, record: NetworkRecord, context: PlanCon
   const options = { before: { ...record, status: 'deleting' } as const, requires, after: { type: 'removed' } as const };
   const steps = [draftStep(address, { op: 'network.remove' }, options)];
   const because = context.mode === 'destroy' ? 'the sandbox goes' : 'the file no longer declares it';
-  return { steps, drift: [], change: { action: 'delete', address, because, steps: idsOf(steps), price: free } };
+  // Those that go as well need no word.
+  const touches = context.dependants(address).filter((user) => context.plannedAttrs(user) !== undefined);
+  const price = { ...free, touches };
+  return { steps, drift: [], change: { action: 'delete', address, because, steps: idsOf(steps), price } };
 }

@@ -9,6 +9,7 @@ import { absent, isSame, shown } from '../../core/plan/values.ts';
 import type { Forward, SandboxAttrs } from '../../core/state/attrs.ts';
 import type { SandboxRecord } from '../../core/state/state.ts';
 import { forwardKey, forwardName } from '../../core/uplink-ports.ts';
+import { impactTable } from '../impacts.ts';
 
 export const sandboxRules: KindRules<'sandbox'> = {
   toAttrs: (desired, context) => {
@@ -129,7 +130,7 @@ function portField(forward: Forward, what: 'publish' | 'withdraw'): FieldChange 
     field,
     from: what === 'publish' ? absent : text,
     to: what === 'publish' ? text : absent,
-    impact: 'live',
+    impact: impactTable['vms.*.networks.*.ports'].cases.inside.impact,
     reason,
   };
 }
@@ -174,7 +175,7 @@ function fieldsOf(attrs: SandboxAttrs, record: SandboxRecord): FieldChange[] {
       ...(unit === undefined ? {} : { unit }),
     });
   };
-  changed('expires', record.attrs.expiresMs, attrs.expiresMs, 'the holder watches it', 'ms');
+  changed('expires', record.attrs.expiresMs, attrs.expiresMs, impactTable.expires.cases.changed.why, 'ms');
   changed('connectivity', record.attrs.connectivity, attrs.connectivity, 'what this host allows changed');
   changed('networks', record.attrs.networks, attrs.networks, 'the packet filter is loaded whole');
   changed('uplink', record.attrs.uplink, attrs.uplink, 'networks of mode nat need it');

@@ -5,7 +5,8 @@ import type { Drift, FieldChange, PlanValue } from '../../core/plan/plan.ts';
 import { absent, isSame, shown, shownText, valueAt } from '../../core/plan/values.ts';
 import type { VmAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
-import { type Cost, diskCost, envCost, nicCost, vmFields } from './fields.ts';
+import type { Cost } from '../impacts.ts';
+import { diskCost, envCost, type FieldRule, nicCost, vmFields } from './fields.ts';
 
 /** Recorded attributes corrected by what a living VM shows. */
 export function priorAttrs(record: VmRecord, observation: VmObservation): VmAttrs {
@@ -49,14 +50,15 @@ export function fieldChanges(
   const { capabilities } = context;
   const cost = { prior, planned, capabilities, bootMemoryBytes: record.facts.bootMemoryBytes };
   const fields: FieldChange[] = [];
-  const add = (field: string, from: PlanValue, to: PlanValue, at: Cost, unit?: 'bytes' | 'ms'): void => {
-    const price = alive || at.impact !== 'restart' ? at : { impact: 'next-boot' as const, reason: 'it does not run' };
-    fields.push({ field, from, to, ...price, ...(unit === undefined ? {} : { unit }) });
+  const add = (field: string, from: PlanValue, to: PlanValue, at: Cost, rule: Partial<FieldRule> = {}): void => {
+    const waits = !alive && at.impact !== 'replace' && rule.recordOnly !== true;
+    const price = waits ? { impact: 'next-boot' as const, reason: 'it does not run' } : at;
+    fields.push({ field, from, to, ...price, ...(rule.unit === undefined ? {} : { unit: rule.unit }) });
   };
   for (const rule of vmFields) {
     const from = valueAt(prior, rule.path);
     const to = valueAt(planned, rule.path);
-    if (!isSame(from, to)) add(rule.field, shown(from), shown(to), rule.cost(cost), rule.unit);
+    if (!isSame(from, to)) add(rule.field, shown(from), shown(to), rule.cost(cost), rule);
   }
   for (const name of bothKeys(prior.disks, planned.disks)) {
     const [from, to] = [prior.disks[name], planned.disks[name]];
@@ -64,7 +66,7 @@ export function fieldChanges(
   }
   for (const name of bothKeys(prior.nics, planned.nics)) {
     const [from, to] = [prior.nics[name], planned.nics[name]];
-    if (!isSame(from, to)) add(`networks.${name}`, shown(from), shown(to), nicCost);
+    if (!isSame(from, to)) add(`networks.${name}`, shown(from), shown(to), nicCost(from, to));
   }
   for (const name of bothKeys(prior.env, planned.env)) {
     const [from, to] = [prior.env[name], planned.env[name]];

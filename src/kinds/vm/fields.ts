@@ -1,14 +1,7 @@
-// The table of a VM's fields: what a change of each costs, and why. Data for the planner, the docs and the schema's hovers.
-
-import type { Capabilities, Effect } from '../../core/plan/capabilities.ts';
-import type { Impact } from '../../core/plan/plan.ts';
-import type { DiskAttrs, VmAttrs } from '../../core/state/attrs.ts';
-
-/** What a change of a field costs. */
-export interface Cost {
-  readonly impact: Impact;
-  readonly reason: string;
-}
+// The fields of a VM, and which case of the table of impacts a change of each is.
+import type { Capabilities } from '../../core/plan/capabilities.ts';
+import type { DiskAttrs, NicAttrs, VmAttrs } from '../../core/state/attrs.ts';
+import { type Cost, costOf, impactTable } from '../impacts.ts';
 
 /** What a rule may look at. */
 export interface CostContext {
@@ -26,110 +19,65 @@ export interface FieldRule {
   /** Where it stands in the attributes */
   readonly path: readonly string[];
   readonly unit?: 'bytes' | 'ms';
-  /** For the docs: the cost in words, over all drivers */
-  readonly summary: string;
+  /** Only sbx reads it: it changes at once, whether the VM runs or not */
+  readonly recordOnly?: boolean;
   readonly cost: (context: CostContext) => Cost;
-}
-
-const restart = (reason: string) => (): Cost => ({ impact: 'restart', reason });
-const recordOnly = (): Cost => ({ impact: 'live', reason: 'only sbx reads it' });
-
-function live(effect: Effect | undefined, how: string, whyNot: string): Cost {
-  return effect === 'live' ? { impact: 'live', reason: how } : { impact: 'restart', reason: whyNot };
-}
-
-function driverWords(context: CostContext): string {
-  const { capabilities } = context;
-  return capabilities === undefined
-    ? 'the driver'
-    : `${capabilities.driver} ${capabilities.version} (${capabilities.acceleration})`;
 }
 
 function hasRoot(attrs: VmAttrs): boolean {
   return Object.values(attrs.disks).some((disk) => disk.type === 'root');
 }
 
-function imageCost(context: CostContext): Cost {
-  return hasRoot(context.prior)
-    ? { impact: 'replace', reason: 'its root disk is made from the image' }
-    : { impact: 'restart', reason: 'it boots the kernel and initrd of the image' };
+function imageCost({ prior, capabilities }: CostContext): Cost {
+  const { withRoot, withoutRoot } = impactTable['vms.*.image'].cases;
+  return costOf(hasRoot(prior) ? withRoot : withoutRoot, capabilities);
 }
 
-function cpuCountCost(context: CostContext): Cost {
-  const { prior, planned, capabilities } = context;
-  if (planned.cpus.count > prior.cpus.max)
-    return { impact: 'restart', reason: 'more than the maximum it was started with' };
-  if (planned.cpus.count > prior.cpus.count) {
-    return live(
-      capabilities?.cpuGrow,
-      'vCPUs are plugged in',
-      `${driverWords(context)} cannot add vCPUs to a running VM`,
-    );
-  }
-  return live(
-    capabilities?.cpuShrink,
-    'the guest gives vCPUs back',
-    `${driverWords(context)} cannot take vCPUs from a running VM`,
-  );
+function cpuCountCost({ prior, planned, capabilities }: CostContext): Cost {
+  const { beyond, more, less } = impactTable['vms.*.cpus.count'].cases;
+  const to = planned.cpus.count;
+  return costOf(to > prior.cpus.max ? beyond : to > prior.cpus.count ? more : less, capabilities);
 }
 
-function memorySizeCost(context: CostContext): Cost {
-  const { prior, planned, capabilities, bootMemoryBytes } = context;
+function memorySizeCost({ prior, planned, capabilities, bootMemoryBytes }: CostContext): Cost {
+  const { beyond, more, less, below } = impactTable['vms.*.memory.size'].cases;
   const to = planned.memory.sizeBytes;
-  if (to > prior.memory.maxBytes) return { impact: 'restart', reason: 'more than the maximum it was started with' };
-  if (to > prior.memory.sizeBytes) {
-    return live(
-      capabilities?.memoryGrow,
-      'memory is plugged in',
-      `${driverWords(context)} cannot add memory to a running VM`,
-    );
-  }
-  if (bootMemoryBytes === undefined || to < bootMemoryBytes) {
-    return { impact: 'restart', reason: 'less than it was started with' };
-  }
-  return live(
-    capabilities?.memoryShrink,
-    'plugged memory is given back',
-    `${driverWords(context)} cannot take memory from a running VM`,
-  );
+  if (to > prior.memory.maxBytes) return costOf(beyond, capabilities);
+  if (to > prior.memory.sizeBytes) return costOf(more, capabilities);
+  return costOf(bootMemoryBytes === undefined || to < bootMemoryBytes ? below : less, capabilities);
 }
+
+/** The cost of a field of which every change is the same case. */
+function always(field: SingleCase): (context: CostContext) => Cost {
+  return ({ capabilities }) => costOf(impactTable[field].cases.changed, capabilities);
+}
+
+type SingleCase =
+  | 'vms.*.cmdline'
+  | 'vms.*.hostname'
+  | 'vms.*.cpus.max'
+  | 'vms.*.memory.max'
+  | 'vms.*.on_exit'
+  | 'vms.*.ready'
+  | 'vms.*.lifecycle';
+
+/** `--vmm` is no field of the file. */
+const driverCost = (): Cost => ({ impact: 'restart', reason: 'another VMM is another process' });
 
 /** All fields with one value, in the order in which a plan shows them. */
 export const vmFields: readonly FieldRule[] = [
-  { field: 'image', path: ['image'], summary: 'replace with a root disk, else restart', cost: imageCost },
-  { field: 'image.digest', path: ['imageDigest'], summary: 'replace with a root disk, else restart', cost: imageCost },
-  { field: 'driver', path: ['driver'], summary: 'restart', cost: restart('another VMM is another process') },
-  { field: 'cmdline', path: ['cmdline'], summary: 'restart', cost: restart('the kernel reads it at boot') },
-  { field: 'hostname', path: ['hostname'], summary: 'restart', cost: restart('the guest reads its name at boot') },
-  {
-    field: 'cpus.count',
-    path: ['cpus', 'count'],
-    summary: 'live up to cpus.max; down live where the driver can, else restart',
-    cost: cpuCountCost,
-  },
-  {
-    field: 'cpus.max',
-    path: ['cpus', 'max'],
-    summary: 'restart',
-    cost: restart('the maximum is fixed when the VMM starts'),
-  },
-  {
-    field: 'memory.size',
-    path: ['memory', 'sizeBytes'],
-    unit: 'bytes',
-    summary: 'live up to memory.max and down to the size at start, else restart',
-    cost: memorySizeCost,
-  },
-  {
-    field: 'memory.max',
-    path: ['memory', 'maxBytes'],
-    unit: 'bytes',
-    summary: 'restart',
-    cost: restart('the maximum is fixed when the VMM starts'),
-  },
-  { field: 'on_exit', path: ['onExit'], summary: 'live', cost: recordOnly },
-  { field: 'ready', path: ['ready'], summary: 'live', cost: recordOnly },
-  { field: 'lifecycle', path: ['lifecycle'], summary: 'live', cost: recordOnly },
+  { field: 'image', path: ['image'], cost: imageCost },
+  { field: 'image.digest', path: ['imageDigest'], cost: imageCost },
+  { field: 'driver', path: ['driver'], cost: driverCost },
+  { field: 'cmdline', path: ['cmdline'], cost: always('vms.*.cmdline') },
+  { field: 'hostname', path: ['hostname'], cost: always('vms.*.hostname') },
+  { field: 'cpus.count', path: ['cpus', 'count'], cost: cpuCountCost },
+  { field: 'cpus.max', path: ['cpus', 'max'], cost: always('vms.*.cpus.max') },
+  { field: 'memory.size', path: ['memory', 'sizeBytes'], unit: 'bytes', cost: memorySizeCost },
+  { field: 'memory.max', path: ['memory', 'maxBytes'], unit: 'bytes', cost: always('vms.*.memory.max') },
+  { field: 'on_exit', path: ['onExit'], recordOnly: true, cost: always('vms.*.on_exit') },
+  { field: 'ready', path: ['ready'], recordOnly: true, cost: always('vms.*.ready') },
+  { field: 'lifecycle', path: ['lifecycle'], recordOnly: true, cost: always('vms.*.lifecycle') },
 ];
 
 /** What a change of one disk costs. `undefined` stands for a disk that is not there. */
@@ -138,37 +86,42 @@ export function diskCost(
   to: DiskAttrs | undefined,
   capabilities: Capabilities | undefined,
 ): Cost {
-  if (from === undefined) {
-    if (to?.type === 'root') return { impact: 'restart', reason: 'the guest takes its root disk at boot' };
-    return live(capabilities?.diskAttach, 'plugged in', 'the driver cannot plug disks into a running VM');
-  }
-  if (to === undefined) {
-    if (from.type === 'root') return { impact: 'replace', reason: 'the guest runs from it' };
-    return live(
-      capabilities?.diskDetach,
-      'the guest must not use it any more',
-      'the driver cannot unplug disks from a running VM',
-    );
-  }
-  if (
-    from.type !== to.type ||
-    (from.type === 'volume' && to.type === 'volume' && (from.volume !== to.volume || from.readonly !== to.readonly))
-  ) {
-    return from.type === 'volume'
-      ? { impact: 'restart', reason: 'another disk takes its place' }
-      : { impact: 'replace', reason: 'another disk takes its place' };
-  }
+  const { added, removed, rootAdded, rootRemoved } = impactTable['vms.*.disks'].cases;
+  if (from === undefined) return costOf(to?.type === 'root' ? rootAdded : added, capabilities);
+  if (to === undefined) return costOf(from.type === 'root' ? rootRemoved : removed, capabilities);
+  if (from.type === 'volume' || to.type === 'volume') return volumeCost(from, to, capabilities);
+  if (from.type !== to.type) return costOf(impactTable['vms.*.disks.*.volume'].cases.own, capabilities);
+  return sizeCost(from.sizeBytes, to.sizeBytes, capabilities);
+}
+
+/** One of the two is a volume. */
+function volumeCost(from: DiskAttrs, to: DiskAttrs, capabilities: Capabilities | undefined): Cost {
+  const { volume, own } = impactTable['vms.*.disks.*.volume'].cases;
+  if (from.type !== 'volume') return costOf(own, capabilities);
+  if (to.type !== 'volume' || from.volume !== to.volume) return costOf(volume, capabilities);
+  if (from.readonly !== to.readonly) return costOf(impactTable['vms.*.disks.*.readonly'].cases.changed, capabilities);
   return sizeCost(from.sizeBytes, to.sizeBytes, capabilities);
 }
 
 function sizeCost(from: number | null, to: number | null, capabilities: Capabilities | undefined): Cost {
-  if (to !== null && (from === null || to >= from)) {
-    return live(capabilities?.diskGrow, 'grows in place', 'the driver cannot grow a disk of a running VM');
-  }
-  return { impact: 'replace', reason: 'a disk is never cut: it is made anew' };
+  const { more, less } = impactTable['vms.*.disks.*.size'].cases;
+  return costOf(to !== null && (from === null || to >= from) ? more : less, capabilities);
 }
 
-/** NICs: the guest configures its addresses at boot. */
-export const nicCost: Cost = { impact: 'restart', reason: 'the guest reads its addresses at boot' };
+/** What a change of one NIC costs. `undefined` stands for one that is not there. */
+export function nicCost(from: NicAttrs | undefined, to: NicAttrs | undefined): Cost {
+  if (from === undefined || to === undefined) return costOf(impactTable['vms.*.networks'].cases.changed);
+  const { network, ip, prefix, gateway, mac } = to;
+  const isSameAddress =
+    from.network === network &&
+    from.ip === ip &&
+    from.prefix === prefix &&
+    from.gateway === gateway &&
+    from.mac === mac;
+  return isSameAddress
+    ? costOf(impactTable['vms.*.networks.*.ports'].cases.userNet)
+    : costOf(impactTable['vms.*.networks.*.address'].cases.changed);
+}
+
 /** Environment: handed over at boot. */
-export const envCost: Cost = { impact: 'restart', reason: 'the guest reads its environment at boot' };
+export const envCost: Cost = costOf(impactTable['vms.*.env'].cases.changed);

@@ -1,17 +1,19 @@
 // What a VM is to the planner: made, changed while it runs, restarted, replaced, removed.
+import { type Address, kindOf } from '../../core/address.ts';
 import { diagnostic } from '../../core/diagnostic.ts';
 import type { VmObservation } from '../../core/observed.ts';
 import { free, highestImpact, idsOf } from '../../core/plan/change.ts';
 import { type KindRules, noOutcome, type Outcome, type PlanContext, type Subject } from '../../core/plan/context.ts';
 import type { Drift, FieldChange, Price } from '../../core/plan/plan.ts';
-import { absent, shown } from '../../core/plan/values.ts';
+import { absent, isSame, shown } from '../../core/plan/values.ts';
 import type { VmAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
+import { costOf, impactTable } from '../impacts.ts';
 import { toVmAttrs, vmDependsOn } from './attrs.ts';
 import { fieldChanges, priorAttrs, shapeDrift, shapeOf } from './diff.ts';
 import { linkStateOf } from './links.ts';
 import { runStateOf } from './run-state.ts';
-import { bringUpSteps, ownDisks, removeSteps, shallRun, stopStep } from './steps.ts';
+import { bringUpSteps, lostDisks, removeSteps, shallRun, stopStep } from './steps.ts';
 import { updateSteps } from './update.ts';
 
 type VmSubject = Subject<VmAttrs, VmRecord>;
@@ -24,6 +26,7 @@ export const vmRules: KindRules<'vm'> = {
     if (attrs === undefined) return record === undefined ? noOutcome : remove(record, context);
     if (record === undefined) return create(subject, attrs, context);
     const observation = context.observed.vms.get(address) ?? { state: 'absent' };
+    if (record.status !== 'ready' && context.options.only) return refusePower(record, context);
     if (record.status !== 'ready') return createAgain(subject, attrs, record, observation, context);
     return change(subject, attrs, record, observation, context);
   },
@@ -102,8 +105,8 @@ function createAgain(
 function remake(subject: VmSubject, attrs: VmAttrs, record: VmRecord, context: PlanContext): Outcome['steps'] {
   const { address } = subject;
   const stop = stopStep(address, { before: { ...record, status: 'deleting' } });
-  const { attrs: fresh, facts, status } = creation(subject, attrs);
-  const removal = removeSteps(record, stop, { type: 'patched', status, attrs: fresh, facts }, context);
+  const { attrs: fresh, status, dependsOn } = creation(subject, attrs);
+  const removal = removeSteps(record, stop, { type: 'patched', status, attrs: fresh, dependsOn }, context);
   const cleared = [stop, ...removal];
   return [...cleared, ...bringUpSteps({ address, attrs, context, needs: cleared })];
 }
@@ -120,7 +123,12 @@ function change(
   const prior = priorAttrs(record, observation);
   const run = runStateOf(attrs, record, observation, context);
   const links = alive && run.need !== 'stop' ? linkStateOf(record, context) : { fields: [], drift: [], unplugged: [] };
-  const fields = [...fieldChanges(prior, attrs, record, context, alive), ...run.fields, ...links.fields];
+  const fields = [
+    ...fieldChanges(prior, attrs, record, context, alive),
+    ...needsChange(subject, record),
+    ...run.fields,
+    ...links.fields,
+  ];
   const drift = [...shapeDrift(record, observation, attrs), ...run.drift, ...links.drift];
   const forced = forcedReplacement(subject, attrs, context);
   if (fields.length === 0 && forced === undefined) return { steps: [], drift };
@@ -128,12 +136,13 @@ function change(
   if (impact === 'replace' || forced !== undefined) {
     if (attrs.lifecycle.preventDestroy) refuse(record, context, 'would be replaced');
     const steps = remake(subject, attrs, record, context);
-    const price = { ...priceOf(record, context, alive), lostDisks: ownDisks(record.attrs.disks) };
+    const price = { ...priceOf(record, context, alive), lostDisks: lostDisks(record.attrs.disks, () => false) };
     const because = forced === undefined ? {} : { because: forced };
     return { steps, drift, change: { action: 'replace', address, fields, ...because, steps: idsOf(steps), price } };
   }
   const steps = updateSteps({
     attrs,
+    dependsOn: subject.dependsOn,
     prior,
     record,
     run,
@@ -142,13 +151,24 @@ function change(
     alive,
     restart: impact === 'restart',
   });
-  const lostDisks = ownDisks(record.attrs.disks).filter((disk) => attrs.disks[disk] === undefined);
-  const downtime = impact === 'restart' && alive ? priceOf(record, context, true) : { ...free, touches: [] };
+  const price = {
+    ...(impact === 'restart' && alive ? priceOf(record, context, run.need !== 'stop') : free),
+    lostDisks: lostDisks(record.attrs.disks, (disk) => attrs.disks[disk] !== undefined),
+  };
   return {
     steps,
     drift,
-    change: { action: 'update', address, fields, impact, steps: idsOf(steps), price: { ...downtime, lostDisks } },
+    change: { action: 'update', address, fields, impact, steps: idsOf(steps), price },
   };
+}
+
+/** VMs that come first. Images, volumes and networks that are needed follow from other fields. */
+function needsChange({ dependsOn }: VmSubject, record: VmRecord): readonly FieldChange[] {
+  const vms = (needs: readonly Address[]): readonly Address[] => needs.filter((need) => kindOf(need) === 'vm').sort();
+  const [from, to] = [vms(record.dependsOn), vms(dependsOn)];
+  if (isSame(from, to)) return [];
+  const cost = costOf(impactTable['vms.*.depends_on'].cases.changed);
+  return [{ field: 'depends_on', from: shown(from), to: shown(to), ...cost }];
 }
 
 function forcedReplacement(subject: VmSubject, attrs: VmAttrs, context: PlanContext): string | undefined {
@@ -157,11 +177,11 @@ function forcedReplacement(subject: VmSubject, attrs: VmAttrs, context: PlanCont
   return trigger === undefined ? undefined : `${trigger} changes (replace_triggered_by)`;
 }
 
-/** Rough figures: a stop takes about a second, a boot two with KVM and five under emulation. */
-function priceOf(record: VmRecord, context: PlanContext, alive: boolean): Price {
+/** Rough figures: a stop takes about a second, a boot two with KVM and five under emulation. What is stopped for good has no downtime. */
+function priceOf(record: VmRecord, context: PlanContext, comesBack: boolean): Price {
   const bootMs = context.capabilities?.acceleration === 'kvm' ? 2000 : 5000;
   const touches = context.dependants(record.address);
-  return { downtimeMs: alive ? 1000 + bootMs : 0, lostDisks: [], touches };
+  return { downtimeMs: comesBack ? 1000 + bootMs : 0, lostDisks: [], touches };
 }
 
 function refuse(record: VmRecord, context: PlanContext, what: string): void {
@@ -172,6 +192,14 @@ function refuse(record: VmRecord, context: PlanContext, what: string): void {
   );
 }
 
+/** A power command makes nothing whole and takes nothing away. */
+function refusePower({ address, status }: VmRecord, context: PlanContext): Outcome {
+  const what = status === 'deleting' ? 'removal' : 'creation';
+  const detail = `An earlier apply was cut short, and the ${what} of ${address} is not finished.`;
+  context.report(diagnostic('SBX3142', { address, detail, hint: 'Finish it with:\nsbx apply' }));
+  return noOutcome;
+}
+
 function remove(record: VmRecord, context: PlanContext): Outcome {
   const { address } = record;
   if (record.attrs.lifecycle.preventDestroy) refuse(record, context, 'would be destroyed');
@@ -179,6 +207,8 @@ function remove(record: VmRecord, context: PlanContext): Outcome {
   const stop = stopStep(address, { before: { ...record, status: 'deleting' }, requires });
   const steps = [stop, ...removeSteps(record, stop, { type: 'removed' }, context)];
   const because = context.mode === 'destroy' ? 'the sandbox goes' : 'the file no longer declares it';
-  const price = { downtimeMs: 0, lostDisks: ownDisks(record.attrs.disks), touches: [] };
+  // Those that go as well need no word.
+  const touches = context.dependants(address).filter((user) => context.plannedAttrs(user) !== undefined);
+  const price = { downtimeMs: 0, lostDisks: lostDisks(record.attrs.disks, () => false), touches };
   return { steps, drift: [], change: { action: 'delete', address, because, steps: idsOf(steps), price } };
 }

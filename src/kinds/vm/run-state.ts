@@ -5,6 +5,7 @@ import type { Drift, FieldChange, Impact } from '../../core/plan/plan.ts';
 import { shown } from '../../core/plan/values.ts';
 import type { VmAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
+import { impactTable } from '../impacts.ts';
 import { shallRun } from './steps.ts';
 
 /** What must be done to the VM's process, beside its fields. */
@@ -63,12 +64,13 @@ function running(record: VmRecord, attrs: VmAttrs, context: PlanContext, ran: bo
 }
 
 function stopped(attrs: VmAttrs, record: VmRecord, observation: VmObservation, ran: boolean): RunState {
-  const why = attrs.hold ? 'held by sbx stop' : 'the file says stopped';
+  const cost = impactTable['vms.*.state'].cases.stopped;
+  const why = attrs.hold ? 'held by sbx stop' : cost.why;
   switch (observation.state) {
     case 'running':
     case 'paused':
     case 'unresponsive': {
-      const fields = [stateField(observation.state, 'stopped', 'restart', why)];
+      const fields = [stateField(observation.state, 'stopped', cost.impact, why)];
       const drift = ran ? [] : [driftOf(record, 'stopped', observation.state, 'stop it')];
       return { need: 'stop', fields, drift };
     }
@@ -81,7 +83,8 @@ function stopped(attrs: VmAttrs, record: VmRecord, observation: VmObservation, r
 
 function start(record: VmRecord, seen: string, isDrift: boolean): RunState {
   const drift = isDrift ? [driftOf(record, 'running', seen, 'start it')] : [];
-  return { need: 'start', drift, fields: [stateField(seen, 'running', 'live', 'it is started')] };
+  const { running } = impactTable['vms.*.state'].cases;
+  return { need: 'start', drift, fields: [stateField(seen, 'running', running.impact, running.why)] };
 }
 
 function repair(

@@ -2,6 +2,7 @@
 import { type Address, sandboxAddress } from '../../core/address.ts';
 import { draftStep } from '../../core/plan/change.ts';
 import type { DraftStep, PlanContext } from '../../core/plan/context.ts';
+import type { LostDisk } from '../../core/plan/plan.ts';
 import type { DiskAttrs, VmAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
 
@@ -16,6 +17,16 @@ export function shallRun(attrs: VmAttrs): boolean {
 /** Disks whose file lives and dies with the VM. */
 export function ownDisks(disks: Readonly<Record<string, DiskAttrs>>): readonly string[] {
   return Object.entries(disks).flatMap(([name, disk]) => (disk.type === 'volume' ? [] : [name]));
+}
+
+/** Own disks that go, with their sizes, for the price of a change. */
+export function lostDisks(
+  disks: Readonly<Record<string, DiskAttrs>>,
+  keeps: (name: string) => boolean,
+): readonly LostDisk[] {
+  return ownDisks(disks)
+    .filter((name) => !keeps(name))
+    .map((name) => ({ name, sizeBytes: disks[name]?.sizeBytes ?? null }));
 }
 
 interface Making {

@@ -1,4 +1,5 @@
 // The steps of an update: live where every field allows it, through one restart otherwise.
+import type { Address } from '../../core/address.ts';
 import { draftStep } from '../../core/plan/change.ts';
 import type { DraftStep, PlanContext } from '../../core/plan/context.ts';
 import { isSame } from '../../core/plan/values.ts';
@@ -9,6 +10,8 @@ import { ownDisks, prepareSteps, readyStep, shallRun, startSteps, stopStep } fro
 
 export interface Update {
   readonly attrs: VmAttrs;
+  /** What it needs from now on */
+  readonly dependsOn: readonly Address[];
   readonly prior: VmAttrs;
   readonly record: VmRecord;
   /** NICs whose tap is to be plugged into its bridge again */
@@ -21,9 +24,14 @@ export interface Update {
 
 /** Steps of an update that needs no replacement. */
 export function updateSteps(update: Update): readonly DraftStep[] {
-  const { run, restart, alive } = update;
-  if (restart || run.need === 'start' || run.need === 'stop' || run.need === 'restart') return throughBoot(update);
-  return alive ? liveSteps(update) : offSteps(update);
+  const { run, restart, alive, dependsOn } = update;
+  const boots = restart || run.need === 'start' || run.need === 'stop' || run.need === 'restart';
+  const steps = boots ? throughBoot(update) : alive ? liveSteps(update) : offSteps(update);
+  return steps.map((step) => {
+    const { after } = step;
+    // The step that makes the VM what it shall be also records what it needs.
+    return after.type === 'patched' && after.status === 'ready' ? { ...step, after: { ...after, dependsOn } } : step;
+  });
 }
 
 /** Stop, change what can only change while it is off, start if it shall run. */

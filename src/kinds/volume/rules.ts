@@ -14,6 +14,7 @@ import { absent, shown } from '../../core/plan/values.ts';
 import type { VolumeAttrs } from '../../core/state/attrs.ts';
 import type { VolumeRecord } from '../../core/state/state.ts';
 import { formatSize } from '../../core/units.ts';
+import { costOf, impactTable } from '../impacts.ts';
 
 type VolumeSubject = Subject<VolumeAttrs, VolumeRecord>;
 
@@ -56,8 +57,9 @@ function lost(record: VolumeRecord): readonly Drift[] {
 }
 
 function sizeField(from: number | undefined, to: number): FieldChange {
-  const reason = from === undefined ? 'new' : 'volumes grow in place';
-  return { field: 'size', from: shown(from), to: shown(to), impact: 'live', reason, unit: 'bytes' };
+  const { more } = impactTable['volumes.*.size'].cases;
+  const reason = from === undefined ? 'new' : more.why;
+  return { field: 'size', from: shown(from), to: shown(to), impact: more.impact, reason, unit: 'bytes' };
 }
 
 function update(
@@ -93,14 +95,8 @@ function update(
     steps.push(draftStep(address, { op: 'volume.grow', sizeBytes: attrs.sizeBytes }, { reaches: ['present'], after }));
   }
   if (attrs.protect !== record.attrs.protect) {
-    const reason = 'only sbx reads it';
-    fields.push({
-      field: 'protect',
-      from: shown(record.attrs.protect),
-      to: shown(attrs.protect),
-      impact: 'live',
-      reason,
-    });
+    const cost = costOf(impactTable['volumes.*.protect'].cases.changed);
+    fields.push({ field: 'protect', from: shown(record.attrs.protect), to: shown(attrs.protect), ...cost });
     steps.push(draftStep(address, { op: 'record' }, { after: { type: 'patched', attrs: { protect: attrs.protect } } }));
   }
   if (fields.length === 0) return { steps: [], drift };
@@ -132,6 +128,12 @@ function remove(subject: VolumeSubject, record: VolumeRecord, context: PlanConte
   return {
     steps,
     drift: [],
-    change: { action: 'delete', address, because, steps: idsOf(steps), price: { ...free, lostDisks: [address] } },
+    change: {
+      action: 'delete',
+      address,
+      because,
+      steps: idsOf(steps),
+      price: { ...free, lostDisks: [{ name: address, sizeBytes: record.attrs.sizeBytes }] },
+    },
   };
 }

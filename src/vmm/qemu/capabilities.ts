@@ -40,14 +40,6 @@ export function qemuCapabilities(path: string, version: string, acceleration: 'k
     cpusMax: 255,
     devicesMax: bus.lastSlot - bus.firstSlot + 1,
     userNetwork: true,
-    notes: notesOf(full, acceleration),
+    notes: full ? [] : ['runs guests on the older pc machine; q35 needs 7.2'],
   };
-}
-
-function notesOf(full: boolean, acceleration: 'kvm' | 'tcg'): readonly string[] {
-  return [
-    ...(full ? [] : ['QEMU below 7.2 runs guests on the older pc machine']),
-    ...(acceleration === 'kvm' ? [] : ['guests are emulated, about ten times slower than with KVM']),
-    "on QEMU's user network a guest reaches services on the host's 127.0.0.1 through its gateway address",
-  ];
 }

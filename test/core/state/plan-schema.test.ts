@@ -15,7 +15,11 @@ const fields: FieldChange[] = impacts.map((impact) => {
   const [from = { absent: true }, to = from] = values;
   return { field: 'memory.size', from, to, impact, reason: 'r', unit: 'bytes' };
 });
-const common = { address: vm, steps: ['s'], price: { downtimeMs: 1, lostDisks: ['root'], touches: [vm] } };
+const common = {
+  address: vm,
+  steps: ['s'],
+  price: { downtimeMs: 1, lostDisks: [{ name: 'root', sizeBytes: null }], touches: [vm] },
+};
 const changes: Record<Change['action'], Change> = {
   create: { action: 'create', ...common, fields, resumes: true },
   update: { action: 'update', ...common, fields, impact: 'next-boot', because: 'b' },
