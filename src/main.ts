@@ -22,8 +22,7 @@ export async function main(proc: NodeJS.Process): Promise<void> {
 function streamsOf(proc: NodeJS.Process): Io {
   const guarded = new Set<unknown>();
   const guard = <S extends NodeJS.WriteStream>(stream: S): S => {
-    // Whoever read our output has gone, as in `sbx status | head -1`: there is nobody left to tell.
-    if (!guarded.has(stream)) stream.on('error', () => proc.exit(1));
+    if (!guarded.has(stream)) stream.on('error', () => unheard(proc));
     guarded.add(stream);
     return stream;
   };
@@ -38,6 +37,12 @@ function streamsOf(proc: NodeJS.Process): Io {
       return guard(proc.stderr);
     },
   };
+}
+
+/** Whoever read our output has gone, as in `sbx status | head -1`. What is being changed is ended as by a closed terminal. */
+function unheard(proc: NodeJS.Process): void {
+  if (proc.listenerCount('SIGHUP') > 0) proc.emit('SIGHUP', 'SIGHUP');
+  else proc.exit(1);
 }
 
 export { runProgram };

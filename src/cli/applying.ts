@@ -13,6 +13,7 @@ import type { ApplyResult } from '../engine/events.ts';
 import { ensurePrivateFolder } from '../host/files.ts';
 import { performersOf } from '../kinds/performers.ts';
 import { statesDir } from '../store/home.ts';
+import { homeFailure } from '../store/home-failure.ts';
 import { openJournal } from '../store/journal-file.ts';
 import { ensureKey, keyedHash, readKey } from '../store/key.ts';
 import { writeKnown } from '../store/known-file.ts';
@@ -35,7 +36,7 @@ export async function applyMade(
   options: ApplyOptions,
 ): Promise<Checked<ApplyResult>> {
   const { layout } = made.opened;
-  await ensurePrivateFolder(statesDir(layout.home));
+  await ensurePrivateFolder(statesDir(layout.home)).catch(homeFailure(`make ${statesDir(layout.home)}`));
   const lock = await acquireLock(layout.lockPath, {
     timeoutMs: options.lockTimeoutMs,
     owner: { user: userInfo().username, command: `sbx ${process.argv.slice(2).join(' ')}`.slice(0, 200) },
@@ -114,7 +115,7 @@ async function carryOut(workplace: Workplace, made: MadePlan, options: ApplyOpti
   const outputs = recordedOutputs(inputs, (text) => keyedHash(key, text));
   let result: ApplyResult;
   try {
-    const { emit, parallelism, signal } = options;
+    const { emit, parallelism, signal, onFailure, timeoutMs } = options;
     const now = (): number => performance.now();
     result = await applyPlan({
       plan,
@@ -126,6 +127,8 @@ async function carryOut(workplace: Workplace, made: MadePlan, options: ApplyOpti
       parallelism,
       signal,
       now,
+      ...(onFailure === undefined ? {} : { onFailure }),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
     });
   } finally {
     await journal.close();
@@ -138,7 +141,8 @@ async function carryOut(workplace: Workplace, made: MadePlan, options: ApplyOpti
     outputs: complete ? outputs : (prior?.outputs ?? {}),
   };
   await writeState(layout, state);
-  if (plan.mode === 'destroy' && resources.size === 0) await removeState(layout);
+  // As if nothing had ever been applied: after a destroy, and after a first apply that was rolled back.
+  if (resources.size === 0 && (plan.mode === 'destroy' || prior === undefined)) await removeState(layout);
   return ok(result, made.warnings);
 }
 

@@ -3,6 +3,7 @@
 import type { Checked } from '../core/checked.ts';
 import { diagnostic } from '../core/diagnostic.ts';
 import { type Impact, impacts, isEmptyPlan, type Plan } from '../core/plan/plan.ts';
+import type { OnFailure } from '../core/plan/request.ts';
 import { renderOutcome } from '../core/render/outcome-text.ts';
 import { renderPlan } from '../core/render/plan-text.ts';
 import { busyWords } from '../core/render/status-text.ts';
@@ -21,6 +22,9 @@ export interface CarryOutOptions {
   readonly parallelism: number;
   readonly lockTimeoutMs: number;
   readonly maxImpact?: Impact | undefined;
+  /** Most time in `ms`; 0 for any */
+  readonly timeoutMs?: number;
+  readonly onFailure?: OnFailure | undefined;
   /** What to ask: `Apply these changes to shop?` */
   readonly question: string;
 }
@@ -96,8 +100,16 @@ async function applyPlan(context: CommandContext, planned: Planned, options: Car
   const view = await viewFor(context, planned.plan);
   const { signal, off } = interruptible(context, () => view.interrupting());
   try {
-    const { parallelism, lockTimeoutMs } = options;
-    const applied = await planned.apply({ emit: view.emit, parallelism, lockTimeoutMs, signal });
+    const { parallelism, lockTimeoutMs, onFailure = 'continue', timeoutMs = 0 } = options;
+    const limit = timeoutMs === 0 ? {} : { timeoutMs };
+    const applied = await planned.apply({
+      emit: view.emit,
+      parallelism,
+      lockTimeoutMs,
+      signal,
+      onFailure,
+      ...limit,
+    });
     await view.close();
     if (!applied.ok) return failWith(context, applied.diagnostics);
     warn(context, applied.warnings);

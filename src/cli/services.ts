@@ -6,7 +6,7 @@ import type { Desired, Output } from '../core/desired.ts';
 import type { Place } from '../core/diagnostic.ts';
 import type { DriverName } from '../core/plan/capabilities.ts';
 import type { Plan } from '../core/plan/plan.ts';
-import type { PlanRequest } from '../core/plan/request.ts';
+import type { OnFailure, PlanRequest } from '../core/plan/request.ts';
 import type { CachedImage, DoctorCheck, LockHolder, ShowReport, StatusReport } from '../core/render/status-model.ts';
 import type { ApplyResult, Emit } from '../engine/events.ts';
 
@@ -65,6 +65,10 @@ export interface ApplyOptions {
   readonly lockTimeoutMs: number;
   /** First Ctrl-C: finish or undo what runs, start nothing, write the state */
   readonly signal: AbortSignal;
+  /** Default `continue` */
+  readonly onFailure?: OnFailure;
+  /** Most time of the whole apply in `ms`; absent means any */
+  readonly timeoutMs?: number;
 }
 
 /** A plan with all that is needed to carry it out. Made without the lock. */

@@ -1,5 +1,6 @@
 // The terminal of a command: its width and colours, questions to whoever sits at it, documents for programs.
 import { createInterface } from 'node:readline';
+import { SbxError } from '../core/errors.ts';
 import type { CommandContext } from './command.ts';
 
 /** Width and colours of standard output. Without a terminal lines may be long: a log wraps them by itself. */
@@ -41,16 +42,22 @@ export function print(context: CommandContext, text: string): void {
   context.io.stdout.write(text);
 }
 
-/** An abort signal that Ctrl-C or SIGTERM raises; the second Ctrl-C ends the process at once. */
+/**
+ * An abort signal that Ctrl-C, SIGTERM or a closed terminal raises; a second Ctrl-C or SIGTERM ends the process at once. A
+ * closed terminal never does: its signal comes together with failing writes to it.
+ */
 export function interruptible(
   context: CommandContext,
   onFirst: () => void = () => undefined,
 ): { readonly signal: AbortSignal; readonly off: () => void } {
   const abort = new AbortController();
   const interrupt = (name: NodeJS.Signals) => () => {
-    if (abort.signal.aborted) return context.stopAtOnce(130);
+    if (abort.signal.aborted) {
+      if (name !== 'SIGHUP') context.stopAtOnce(130);
+      return;
+    }
     onFirst();
-    abort.abort(name);
+    abort.abort(new SbxError('SBX3170', `interrupted by ${name}`));
   };
   const offs = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((name) => context.onSignal(name, interrupt(name)));
   return { signal: abort.signal, off: () => offs.forEach((off) => void off()) };

@@ -1,14 +1,14 @@
 // Apply: runs the steps of a plan, each in the journal before and after, and says how every address ended.
 import type { Address } from '../core/address.ts';
-import type { Diagnostic } from '../core/diagnostic.ts';
-import { toDiagnostic } from '../core/errors.ts';
-import type { Change, Plan } from '../core/plan/plan.ts';
-import type { Step } from '../core/plan/steps.ts';
-import type { AfterStep, JournalRecord } from '../core/state/journal.ts';
-import { applyRecord } from '../core/state/replay.ts';
-import type { Facts, RecordedOutput, ResourceRecord } from '../core/state/state.ts';
-import type { AddressOutcome, ApplyResult, Emit } from './events.ts';
-import { type Performers, perform, type RecordSink, type StepContext } from './provider.ts';
+import { invert } from '../core/plan/inverse.ts';
+import type { Plan } from '../core/plan/plan.ts';
+import type { OnFailure } from '../core/plan/request.ts';
+import type { RecordedOutput, ResourceRecord } from '../core/state/state.ts';
+import type { ApplyResult, Emit } from './events.ts';
+import { watchHalt } from './halt.ts';
+import { Progress } from './progress.ts';
+import type { Performers, RecordSink } from './provider.ts';
+import { runStep, type StepRun } from './run-step.ts';
 import { runSchedule } from './scheduler.ts';
 
 export interface ApplyRequest {
@@ -24,25 +24,29 @@ export interface ApplyRequest {
   readonly signal: AbortSignal;
   /** Monotonic clock in `ms` */
   readonly now: () => number;
+  /** `continue`: work that does not need the failed step goes on; `stop`: nothing more starts; `rollback`: what was done is undone */
+  readonly onFailure?: OnFailure;
+  /** Most time of the whole apply in `ms`; a rollback comes after it */
+  readonly timeoutMs?: number;
+  /** Most time of each step in `ms` instead of what its kind has */
+  readonly stepLimitMs?: number;
 }
 
 /** Carries a plan out. Throws only when the journal cannot be written: then nothing more was started. */
 export async function applyPlan(request: ApplyRequest): Promise<ApplyResult> {
-  const { plan, emit, now, signal, journal } = request;
+  const { plan, emit, now, signal, journal, resources } = request;
   const startedMs = now();
+  const prior = new Map(resources);
   const progress = new Progress(plan, emit, now);
-  const broken: { journal?: unknown } = {};
   emit({ type: 'apply-started', plan });
-  await runSchedule({
-    steps: plan.steps,
-    parallelism: request.parallelism,
-    signal,
-    run: async (step) => broken.journal === undefined && (await runStep(step, request, progress, broken)),
-    skip: (step, because) => progress.skipped(step, because),
-  });
-  if (broken.journal !== undefined) throw broken.journal;
+  const { run, late } = await runForward(request, progress);
+  if (run.broken !== undefined) throw run.broken;
+  const unfinished = progress.outcomes().some(({ outcome }) => outcome !== 'done');
+  const undo = request.onFailure === 'rollback' && !signal.aborted && (progress.anyFailed || (late && unfinished));
+  if (undo) await rollBack(request, run, prior, progress);
+  if (run.broken !== undefined) throw run.broken;
   const outcomes = progress.outcomes();
-  const complete = outcomes.every((outcome) => outcome.outcome === 'done');
+  const complete = !undo && outcomes.every((outcome) => outcome.outcome === 'done');
   if (complete) await journal.append([{ type: 'close', outputs: request.outputs }]);
   const status = complete ? 'complete' : signal.aborted ? 'interrupted' : 'partial';
   const result: ApplyResult = { status, outcomes, elapsedMs: now() - startedMs };
@@ -50,124 +54,69 @@ export async function applyPlan(request: ApplyRequest): Promise<ApplyResult> {
   return result;
 }
 
-/** Record, act, record. False when the step failed; a journal that fails is kept in `broken`, and nothing follows. */
-async function runStep(
-  step: Step,
+async function runForward(
   request: ApplyRequest,
   progress: Progress,
-  broken: { journal?: unknown },
-): Promise<boolean> {
-  const write = async (record: JournalRecord): Promise<void> => {
-    try {
-      await request.journal.append([record]);
-    } catch (error) {
-      broken.journal ??= error;
-      throw error;
-    }
-    applyRecord(request.resources, record);
-  };
-  const { id, address, action } = step;
-  progress.started(step);
-  try {
-    await write({
-      type: 'begin',
-      step: id,
-      op: action.op,
-      address,
-      ...(step.before === undefined ? {} : { record: step.before }),
-    });
-    const facts = await perform(request.performers, step, contextOf(step, request));
-    await write({ type: 'done', step: id, address, after: withFacts(step.after, facts) });
-    progress.done(step);
-    return true;
-  } catch (error) {
-    const diagnostic = toDiagnostic(error, address);
-    if (broken.journal === undefined) {
-      await write({ type: 'failed', step: id, address, reason: diagnostic.detail }).catch(() => undefined);
-    }
-    progress.failed(step, diagnostic);
-    return false;
-  }
+): Promise<{ readonly run: StepRun; readonly late: boolean }> {
+  const { onFailure = 'continue' } = request;
+  const halt = watchHalt(request.signal, request.timeoutMs);
+  const run = stepRunOf(request, halt.running);
+  await runSchedule({
+    steps: request.plan.steps,
+    parallelism: request.parallelism,
+    signal: halt.starting,
+    run: async (step) => {
+      if (run.broken !== undefined) return false;
+      progress.started(step);
+      const failure = await runStep(step, run);
+      if (failure === undefined) progress.done(step);
+      else progress.failed(step, failure);
+      if (failure !== undefined && onFailure !== 'continue') halt.stop(`${step.id} failed`);
+      return failure === undefined;
+    },
+    skip: (step, because) =>
+      progress.skipped(step, because === undefined ? (halt.reason() ?? 'the apply ended') : `${because.id} failed`),
+  });
+  halt.off();
+  return { run, late: halt.late() };
 }
 
-function contextOf(step: Step, request: ApplyRequest): StepContext {
-  const { address } = step;
-  return {
-    address,
-    signal: request.signal,
-    progress: (text) => request.emit({ type: 'step-progress', step: step.id, address, text }),
-    record: (other) => request.resources.get(other),
-    records: (kind) =>
-      [...request.resources.values()].filter(
-        (record): record is Extract<ResourceRecord, { kind: typeof kind }> => record.kind === kind,
+function stepRunOf(request: ApplyRequest, signal: AbortSignal): StepRun {
+  const { resources, journal, performers, emit, stepLimitMs } = request;
+  const limit = stepLimitMs === undefined ? {} : { stepLimitMs };
+  return { resources, journal, performers, emit, signal, written: [], ...limit };
+}
+
+/** Runs the inverse steps, in the journal like any others. What cannot be undone stays, with its reason. */
+async function rollBack(
+  request: ApplyRequest,
+  forward: StepRun,
+  prior: ReadonlyMap<Address, ResourceRecord>,
+  progress: Progress,
+): Promise<void> {
+  const { plan, resources, signal } = request;
+  const inverse = invert({ steps: plan.steps, records: forward.written, prior, now: resources });
+  request.emit({ type: 'rollback-started', addresses: [...new Set(inverse.steps.map((step) => step.address))] });
+  for (const [address, reason] of inverse.kept) progress.kept(address, reason);
+  const lastOf = new Map(inverse.steps.map((step) => [step.address, step.id]));
+  const run = stepRunOf(request, signal);
+  await runSchedule({
+    steps: inverse.steps,
+    parallelism: request.parallelism,
+    signal,
+    run: async (step) => {
+      if (run.broken !== undefined) return false;
+      progress.undoing(step);
+      const failure = await runStep(step, run);
+      if (failure === undefined) progress.undid(step, lastOf.get(step.address) === step.id);
+      else progress.undoFailed(step, failure);
+      return failure === undefined;
+    },
+    skip: (step, because) =>
+      progress.kept(
+        step.address,
+        because === undefined ? 'the rollback was interrupted' : `${because.address} was not undone`,
       ),
-  };
-}
-
-function withFacts(after: AfterStep, facts: Partial<Facts> | undefined): AfterStep {
-  if (facts === undefined || after.type === 'removed') return after;
-  return { ...after, facts: { ...after.facts, ...facts } };
-}
-
-/** What happened to each change so far. One per apply. */
-class Progress {
-  readonly #emit: Emit;
-  readonly #now: () => number;
-  readonly #changes = new Map<Address, { readonly change: Change; left: number; begun?: number }>();
-  readonly #started = new Map<string, number>();
-  readonly #failed = new Map<Address, Diagnostic>();
-  readonly #skipped = new Map<Address, string>();
-
-  constructor(plan: Plan, emit: Emit, now: () => number) {
-    this.#emit = emit;
-    this.#now = now;
-    for (const change of plan.changes) this.#changes.set(change.address, { change, left: change.steps.length });
-  }
-
-  started(step: Step): void {
-    const at = this.#now();
-    this.#started.set(step.id, at);
-    const entry = this.#changes.get(step.address);
-    if (entry !== undefined) entry.begun ??= at;
-    this.#emit({ type: 'step-started', step: step.id, address: step.address, op: step.action.op });
-  }
-
-  done(step: Step): void {
-    this.#emit({ type: 'step-done', ...this.#ended(step) });
-    const entry = this.#changes.get(step.address);
-    if (entry === undefined) return;
-    entry.left -= 1;
-    if (entry.left > 0) return;
-    const { address, action } = entry.change;
-    this.#emit({ type: 'change-done', address, action, elapsedMs: this.#now() - (entry.begun ?? this.#now()) });
-  }
-
-  failed(step: Step, diagnostic: Diagnostic): void {
-    this.#failed.set(step.address, diagnostic);
-    this.#emit({ type: 'step-failed', ...this.#ended(step), diagnostic });
-  }
-
-  skipped(step: Step, because: Step | undefined): void {
-    const text = because === undefined ? 'the apply was interrupted' : `${because.id} failed`;
-    if (!this.#skipped.has(step.address)) this.#skipped.set(step.address, text);
-    this.#emit({ type: 'step-skipped', step: step.id, address: step.address, op: step.action.op, because: text });
-  }
-
-  outcomes(): readonly AddressOutcome[] {
-    return [...this.#changes.values()].map(({ change: { address }, begun, left }) => {
-      const diagnostic = this.#failed.get(address);
-      if (diagnostic !== undefined) return { address, outcome: 'failed', diagnostic };
-      const because = this.#skipped.get(address);
-      if (because !== undefined && left > 0)
-        return { address, outcome: begun === undefined ? 'not-started' : 'unfinished', because };
-      return { address, outcome: 'done' };
-    });
-  }
-
-  #ended(
-    step: Step,
-  ): Pick<Extract<Parameters<Emit>[0], { type: 'step-done' }>, 'step' | 'address' | 'op' | 'elapsedMs'> {
-    const elapsedMs = this.#now() - (this.#started.get(step.id) ?? this.#now());
-    return { step: step.id, address: step.address, op: step.action.op, elapsedMs };
-  }
+  });
+  forward.broken ??= run.broken;
 }

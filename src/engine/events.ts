@@ -39,13 +39,30 @@ export type EngineEvent =
       readonly elapsedMs: number;
     }
   | { readonly type: 'interrupted'; readonly signal: string }
+  /** What was done is undone from here on, as far as it can be */
+  | { readonly type: 'rollback-started'; readonly addresses: readonly Address[] }
+  /** An address is as it was before this apply */
+  | { readonly type: 'change-undone'; readonly address: Address }
   | { readonly type: 'apply-ended'; readonly result: ApplyResult };
 
-/** How one address ended. */
+/** How one address ended. After a rollback `kept` says why an address is not as it was before. */
 export type AddressOutcome =
-  | { readonly address: Address; readonly outcome: 'done' }
-  | { readonly address: Address; readonly outcome: 'failed'; readonly diagnostic: Diagnostic }
-  | { readonly address: Address; readonly outcome: 'not-started' | 'unfinished'; readonly because: string };
+  | { readonly address: Address; readonly outcome: 'done'; readonly kept?: string }
+  | {
+      readonly address: Address;
+      readonly outcome: 'failed';
+      readonly diagnostic: Diagnostic;
+      /** Whether a rollback took back what it had done */
+      readonly undone?: boolean;
+      readonly kept?: string;
+    }
+  | { readonly address: Address; readonly outcome: 'undone' }
+  | {
+      readonly address: Address;
+      readonly outcome: 'not-started' | 'unfinished';
+      readonly because: string;
+      readonly kept?: string;
+    };
 
 export interface ApplyResult {
   readonly status: 'complete' | 'partial' | 'interrupted';

@@ -2,7 +2,7 @@
 import { carryOut } from '../carry-out.ts';
 import { type CommandDefinition, defineCommand } from '../command.ts';
 import { usageError } from '../option.ts';
-import { applySpecs, planRequest, planSpecs } from '../request.ts';
+import { applySpecs, failureSpecs, planRequest, planSpecs } from '../request.ts';
 
 export const apply: CommandDefinition = defineCommand({
   name: 'apply',
@@ -10,7 +10,7 @@ export const apply: CommandDefinition = defineCommand({
   details:
     'Takes exactly what the plan shows and nothing else. A saved plan is applied without a question. Ctrl-C ends cleanly, a second one at once.',
   arguments: [{ name: '[planfile]', description: 'plan saved by sbx plan -o' }],
-  options: { ...planSpecs, ...applySpecs },
+  options: { ...planSpecs, ...applySpecs, ...failureSpecs },
   async run(context, { options, args: [planFile] }) {
     const { target, replace, takeOver, wait, autoApprove, parallelism, maxImpact } = options;
     if (planFile !== undefined && (target.length > 0 || replace.length > 0))
@@ -25,6 +25,8 @@ export const apply: CommandDefinition = defineCommand({
       parallelism,
       lockTimeoutMs: options.lockTimeout,
       maxImpact,
+      timeoutMs: options.timeout,
+      onFailure: options.onFailure,
       question: 'Apply these changes?',
     });
   },

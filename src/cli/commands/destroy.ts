@@ -19,6 +19,12 @@ export const destroy: CommandDefinition = defineCommand({
     const { target, purge, takeOver, autoApprove, parallelism, lockTimeout } = options;
     const checked = await context.services.plan(planRequest({ mode: 'destroy', targets: target, purge, takeOver }));
     const question = purge ? 'Destroy all this, with the volumes?' : 'Destroy all this?';
-    return await carryOut(context, checked, { autoApprove, parallelism, lockTimeoutMs: lockTimeout, question });
+    return await carryOut(context, checked, {
+      autoApprove,
+      parallelism,
+      lockTimeoutMs: lockTimeout,
+      timeoutMs: options.timeout,
+      question,
+    });
   },
 });

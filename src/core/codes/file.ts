@@ -48,12 +48,14 @@ export const fileCodes = {
   SBX1105: {
     severity: 'error',
     summary: 'File is too complex',
-    meaning: 'Nesting, aliases and their expansion are limited, so that no file can make sbx slow or run out of memory.',
+    meaning:
+      'Nesting, aliases and their expansion are limited, so that no file can make sbx slow or run out of memory.',
   },
   SBX1106: {
     severity: 'error',
     summary: 'Unsupported YAML',
-    meaning: 'Directives, several documents in one file, keys that are not text, and tags of other programs are not read.',
+    meaning:
+      'Directives, several documents in one file, keys that are not text, and tags of other programs are not read.',
   },
   SBX1201: {
     severity: 'error',

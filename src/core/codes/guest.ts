@@ -6,7 +6,8 @@ export const guestCodes = {
   SBX8002: {
     severity: 'error',
     summary: 'Guest agent refused',
-    meaning: 'The guest agent answered with an error, with nonsense, or closed the connection in the middle of a request.',
+    meaning:
+      'The guest agent answered with an error, with nonsense, or closed the connection in the middle of a request.',
   },
   SBX8003: {
     severity: 'error',
@@ -21,7 +22,8 @@ export const guestCodes = {
   SBX8005: {
     severity: 'error',
     summary: 'Copy failed',
-    meaning: 'Files could not be copied into or out of a guest, or an archive from a guest holds names that lead outside.',
+    meaning:
+      'Files could not be copied into or out of a guest, or an archive from a guest holds names that lead outside.',
   },
   SBX8010: {
     severity: 'error',
@@ -31,7 +33,8 @@ export const guestCodes = {
   SBX8011: {
     severity: 'error',
     summary: 'Guest does not follow',
-    meaning: 'The VMM changed the VM, and the guest did not take it up in time. Its kernel or image may lack what that needs.',
+    meaning:
+      'The VMM changed the VM, and the guest did not take it up in time. Its kernel or image may lack what that needs.',
   },
   SBX8012: {
     severity: 'error',

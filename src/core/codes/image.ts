@@ -34,4 +34,9 @@ export const imageCodes = {
     summary: 'Disk cannot be made',
     meaning: 'A disk of a VM could not be created, copied or grown: no space, too small, or a file in the way.',
   },
+  SBX7008: {
+    severity: 'error',
+    summary: 'Volume holds data',
+    meaning: 'A rollback would have removed a volume that something was written to. It stays; sbx destroy removes it.',
+  },
 } as const satisfies Record<string, CodeEntry>;

@@ -19,3 +19,7 @@ export interface PlanRequest {
   /** A recorded hold: only these VMs are planned, for this alone */
   readonly power?: { readonly to: 'start' | 'stop' | 'restart'; readonly vms: readonly Address[] };
 }
+
+/** What follows a step that failed: the rest that does not need it, nothing more, or undoing what was done. */
+export const onFailures = ['continue', 'stop', 'rollback'] as const;
+export type OnFailure = (typeof onFailures)[number];

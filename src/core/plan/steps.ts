@@ -22,7 +22,8 @@ export type StepAction =
   | { readonly op: 'image.release' }
   | { readonly op: 'volume.create'; readonly attrs: VolumeAttrs }
   | { readonly op: 'volume.grow'; readonly sizeBytes: number }
-  | { readonly op: 'volume.delete' }
+  /** With `ifUnwritten` only a volume without a single block: a rollback destroys no data */
+  | { readonly op: 'volume.delete'; readonly ifUnwritten?: true }
   | { readonly op: 'network.ensure'; readonly gateway: string; readonly prefix: number }
   | { readonly op: 'network.remove' }
   | { readonly op: 'vm.disk-create'; readonly disk: string; readonly image: Address; readonly attrs: VmAttrs }

@@ -8,9 +8,21 @@ import { roughDuration } from './quantity.ts';
 
 /** How one address ended, as the engine tells it. */
 type Outcome =
-  | { readonly address: Address; readonly outcome: 'done' }
-  | { readonly address: Address; readonly outcome: 'failed'; readonly diagnostic: Diagnostic }
-  | { readonly address: Address; readonly outcome: 'not-started' | 'unfinished'; readonly because: string };
+  | { readonly address: Address; readonly outcome: 'done'; readonly kept?: string }
+  | {
+      readonly address: Address;
+      readonly outcome: 'failed';
+      readonly diagnostic: Diagnostic;
+      readonly undone?: boolean;
+      readonly kept?: string;
+    }
+  | { readonly address: Address; readonly outcome: 'undone' }
+  | {
+      readonly address: Address;
+      readonly outcome: 'not-started' | 'unfinished';
+      readonly because: string;
+      readonly kept?: string;
+    };
 
 /** The engine's result of an apply, as far as it is shown. */
 export interface ShownResult {
@@ -22,16 +34,29 @@ export interface ShownResult {
 /** The closing table; ends with a newline. Diagnostics of failures are only named here: `report` shows them whole. */
 export function renderOutcome(plan: Plan, result: ShownResult, options: { readonly color: boolean }): string {
   const paint = makePaint(options.color);
-  const bad = result.outcomes.filter((o) => o.outcome !== 'done');
-  const lines = bad.map((outcome) => outcomeLine(outcome, paint));
+  const lines = result.outcomes.flatMap((outcome) => outcomeLines(outcome, paint));
   return `${[...lines, ...(lines.length === 0 ? [] : ['']), closingLine(plan, result, paint)].join('\n')}\n`;
 }
 
-function outcomeLine(outcome: Exclude<Outcome, { outcome: 'done' }>, paint: Paint): string {
+function outcomeLines(outcome: Outcome, paint: Paint): readonly string[] {
+  const kept = 'kept' in outcome ? outcome.kept : undefined;
+  const own = outcomeLine(outcome, paint);
+  if (kept === undefined) return own === undefined ? [] : [own];
+  const line = `  ${paint.yellow('!')} ${paint.bold(outcome.address)} was not undone: ${plainText(kept)}`;
+  return own === undefined ? [line] : [own, line];
+}
+
+/** The line of what did not go as planned; what is done needs none. */
+function outcomeLine(outcome: Outcome, paint: Paint): string | undefined {
   switch (outcome.outcome) {
+    case 'done':
+      return undefined;
+    case 'undone':
+      return `  ${paint.cyan('↶')} ${paint.bold(outcome.address)} was undone`;
     case 'failed': {
       const [first = ''] = plainText(outcome.diagnostic.detail).split('\n');
-      return `  ${paint.red('✗')} ${paint.bold(outcome.address)} failed: ${outcome.diagnostic.code} ${first}`;
+      const undone = outcome.undone === true ? '; what it had done was undone' : '';
+      return `  ${paint.red('✗')} ${paint.bold(outcome.address)} failed: ${outcome.diagnostic.code} ${first}${undone}`;
     }
     case 'unfinished':
       return `  ${paint.yellow('…')} ${paint.bold(outcome.address)} is unfinished: ${plainText(outcome.because)}`;
@@ -49,12 +74,20 @@ function closingLine(plan: Plan, result: ShownResult, paint: Paint): string {
   }
   const left = [
     ...(count('failed') > 0 ? [`${count('failed')} failed`] : []),
+    ...(count('undone') > 0 ? [`${count('undone')} undone`] : []),
     ...(count('unfinished') > 0 ? [`${count('unfinished')} unfinished`] : []),
     ...(count('not-started') > 0 ? [`${count('not-started')} not started`] : []),
   ];
-  const word = result.status === 'partial' ? 'Partly applied' : 'Interrupted';
+  const word =
+    result.status === 'interrupted' ? 'Interrupted' : wasRolledBack(result) ? 'Rolled back' : 'Partly applied';
   const next = `The next plan of ${sandboxTitle(plan.sandbox)} shows what is left.`;
   return `${paint.bold(paint.red(`${word}: ${[`${count('done')} done`, ...left].join(', ')} ${took}.`))} ${next}`;
+}
+
+function wasRolledBack({ outcomes }: ShownResult): boolean {
+  return outcomes.some(
+    (o) => o.outcome === 'undone' || ('kept' in o && o.kept !== undefined) || ('undone' in o && o.undone),
+  );
 }
 
 const pastTense = {

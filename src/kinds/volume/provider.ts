@@ -2,7 +2,7 @@
 import { open, rm, stat, truncate } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Address, shortName } from '../../core/address.ts';
-import { errnoOf } from '../../core/errors.ts';
+import { errnoOf, SbxError } from '../../core/errors.ts';
 import type { VolumeObservation } from '../../core/observed.ts';
 import type { VolumeRecord } from '../../core/state/state.ts';
 import type { Performers } from '../../engine/provider.ts';
@@ -22,11 +22,24 @@ export function volumePerformers(shell: Shell): Pick<Performers, 'volume.create'
       await growTo(pathOf(context.address), sizeBytes);
       return undefined;
     },
-    'volume.delete': async (_action, context) => {
+    'volume.delete': async ({ ifUnwritten }, context) => {
+      if (ifUnwritten === true) await refuseWritten(pathOf(context.address));
       await rm(pathOf(context.address), { force: true });
       return undefined;
     },
   };
+}
+
+/** Throws SBX7008 for a file in which anything was ever written. */
+async function refuseWritten(path: string): Promise<void> {
+  const found = await stat(path).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (found === undefined || found.blocks === 0) return;
+  throw new SbxError('SBX7008', `${path} has been written to, and a rollback destroys no data`, {
+    hint: 'sbx destroy removes it.',
+  });
 }
 
 /** Makes a sparse file, or makes it longer; never cuts one. */

@@ -8,7 +8,7 @@ import type { EngineEvent } from '../../engine/events.ts';
 export type Row = { readonly address: Address; readonly action: Change['action'] } & (
   | { readonly state: 'waiting' }
   | { readonly state: 'working'; readonly sinceMs: number; readonly words: string; readonly running: number }
-  | { readonly state: 'done' | 'skipped'; readonly elapsedMs: number; readonly words: string }
+  | { readonly state: 'done' | 'skipped' | 'undone'; readonly elapsedMs: number; readonly words: string }
   | { readonly state: 'failed'; readonly elapsedMs: number; readonly words: string }
 );
 
@@ -49,6 +49,15 @@ export function takeEvent(progress: Progress, event: EngineEvent, nowMs: number)
       break;
     case 'change-done':
       end(progress, event.address, 'done', lastWords[event.action], nowMs);
+      break;
+    case 'change-undone': {
+      const row = progress.rows.get(event.address);
+      // What failed stays as such, with its reason.
+      if (row !== undefined && row.state !== 'failed')
+        progress.rows.set(event.address, { ...row, state: 'undone', elapsedMs: 0, words: 'undone' });
+      break;
+    }
+    case 'rollback-started':
       break;
     case 'interrupted':
       progress.interrupted = true;

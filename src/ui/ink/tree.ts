@@ -30,7 +30,7 @@ export function treeLines(progress: Progress, options: TreeOptions): readonly st
   ];
 }
 
-const weight = { failed: 0, working: 1, skipped: 2, done: 3, waiting: 4 };
+const weight = { failed: 0, working: 1, skipped: 2, undone: 2, done: 3, waiting: 4 };
 
 /** The rows that tell most, in the order of the plan. */
 function mostTelling(rows: readonly Row[], count: number): readonly Row[] {
@@ -61,6 +61,8 @@ function mark(row: Row, nowMs: number, paint: Paint): string {
       return paint.green('✓');
     case 'skipped':
       return paint.yellow('-');
+    case 'undone':
+      return paint.cyan('↶');
     case 'failed':
       return paint.red('✗');
   }
@@ -77,6 +79,7 @@ function summary(progress: Progress, rows: readonly Row[], { nowMs, paint }: Tre
     `${count('done')} of ${rows.length} done`,
     ...(count('working') > 0 ? [`${count('working')} at work`] : []),
     ...(count('failed') > 0 ? [paint.red(`${count('failed')} failed`)] : []),
+    ...(count('undone') > 0 ? [paint.cyan(`${count('undone')} undone`)] : []),
     ...(count('skipped') > 0 ? [paint.yellow(`${count('skipped')} not started`)] : []),
     roughDuration((progress.endedMs ?? nowMs) - progress.startedMs),
   ];

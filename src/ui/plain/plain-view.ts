@@ -59,7 +59,10 @@ function lineOf(event: EngineEvent, paint: Paint): string | undefined {
     }
     case 'interrupted':
       return paint.yellow(`${event.signal}: finishing what runs; once more stops at once`);
+    case 'rollback-started':
+      return paint.yellow(`undoing what was done: ${event.addresses.join(', ') || 'nothing can be undone'}`);
     case 'step-skipped':
+    case 'change-undone':
     case 'change-done':
     case 'apply-started':
     case 'apply-ended':

@@ -39,6 +39,14 @@ t.test('how an apply ended reads as it was reviewed', async (t) => {
   matchesGolden(t, 'render/outcome-partial.txt', renderOutcome(firstPlan, partial, plain));
   const interrupted = { status: 'interrupted', outcomes: [...outcomes, unfinished], elapsedMs: 65_000 } as const;
   matchesGolden(t, 'render/outcome-interrupted.txt', renderOutcome(richPlan, interrupted, plain));
+  const undone = [
+    { address: at('network.lan'), outcome: 'undone' },
+    { address: at('vm.db'), outcome: 'done', kept: 'its disks are gone' },
+    { ...outcomes[1], undone: true },
+    outcomes[2],
+  ] as const;
+  const rolledBack = { status: 'partial', outcomes: undone, elapsedMs: 4210 } as const;
+  matchesGolden(t, 'render/outcome-rolled-back.txt', renderOutcome(firstPlan, rolledBack, plain));
   const done = firstPlan.changes.map(({ address }) => ({ address, outcome: 'done' }) as const);
   const complete = { status: 'complete', outcomes: done, elapsedMs: 12_400 } as const;
   matchesGolden(t, 'render/outcome-complete.txt', renderOutcome(firstPlan, complete, plain));
