@@ -1,8 +1,8 @@
 // What this host lacks and how to get it: drivers, KVM, namespaces, programs, memory.
 
 import type { Detected } from '../core/plan/capabilities.ts';
+import { roughBytes } from '../core/render/quantity.ts';
 import type { DoctorCheck } from '../core/render/status-model.ts';
-import { formatSize } from '../core/units.ts';
 import { findProgram } from '../host/programs.ts';
 import { namespaceSupport, networkPrograms, readHostFacts } from '../host/space.ts';
 import type { Workplace } from './session.ts';
@@ -42,19 +42,19 @@ export async function examine(workplace: Workplace): Promise<readonly DoctorChec
           hint: namespaces.hint,
         },
     ...[...networkPrograms, ...otherPrograms].map(programCheck),
-    { name: 'memory', status: 'ok', detail: `${formatSize(facts.memoryAvailableBytes)} available` },
+    { name: 'memory', status: 'ok', detail: `${roughBytes(facts.memoryAvailableBytes)} available` },
     {
       name: 'disk',
       status: 'ok',
-      detail: `${formatSize(facts.diskAvailableBytes)} available at ${workplace.home.state}`,
+      detail: `${roughBytes(facts.diskAvailableBytes)} available at ${workplace.home.state}`,
     },
   ];
 }
 
 function driverCheck(found: Detected, all: readonly Detected[]): DoctorCheck {
   if (found.available) {
-    const { driver, version, path, acceleration } = found.capabilities;
-    return { name: driver, status: 'ok', detail: `${version} at ${path}, with ${acceleration}` };
+    const { driver, version, path, acceleration, notes } = found.capabilities;
+    return { name: driver, status: 'ok', detail: [`${version} at ${path}, with ${acceleration}`, ...notes].join('; ') };
   }
   const another = all.some((other) => other.available);
   const { driver, reason, hint } = found;
