@@ -34,8 +34,8 @@ export interface Loaded {
   readonly folder: string;
   /** Absolute paths of the sandbox files */
   readonly files: readonly string[];
-  /** Hex SHA-256 over all sources and the files that they name */
-  readonly digest: string;
+  /** Gives the hex SHA-256 over all sources and the files that they name */
+  readonly digest: () => string;
   /** All that `expand` needs but the earlier choices in the state */
   readonly expandInputs: Omit<ExpandInputs, 'allocations'>;
 }
@@ -85,7 +85,7 @@ async function assemble(
     document,
     folder,
     files,
-    digest: digestOf(document.sources, contents),
+    digest: () => digestOf(document.sources, contents),
     expandInputs: {
       folder,
       ...(options.instance === undefined ? {} : { instance: options.instance }),

@@ -21,7 +21,7 @@ export async function savePlan(
   const saved: SavedPlan = {
     format_version: 1,
     plan: made.plan,
-    fileDigest: sources?.digest ?? '',
+    fileDigest: sources?.digest() ?? '',
     vars: sources === undefined ? {} : plainVariables(sources),
     files: sources?.files ?? [],
     vmm,
@@ -42,7 +42,7 @@ export async function openSavedPlan(workplace: Workplace, path: string): Promise
   const again = await workplaceOf(workplace, saved);
   const made = await makePlan(again, saved.request);
   if (!made.ok) return made;
-  if ((made.value.opened.sources?.digest ?? '') !== saved.fileDigest) {
+  if ((made.value.opened.sources?.digest() ?? '') !== saved.fileDigest) {
     return failed(stale('The file, or a file or variable that it uses, changed since the plan was saved.'));
   }
   const moved = whatMoved(saved.plan, made.value.plan);

@@ -1,9 +1,7 @@
 // Constructs everything: the services that commands call, over this host. Costly parts are loaded on first use.
 import { type Checked, ok } from '../core/checked.ts';
-import { buildGuestServices } from './guest-services.ts';
-import { buildImageServices } from './image-services.ts';
 import { loadAlone } from './loading.ts';
-import type { GlobalOptions, Planned, PlanRequest, Services } from './services.ts';
+import type { GlobalOptions, GuestServices, ImageServices, Planned, PlanRequest, Services } from './services.ts';
 import { openWorkplace, ownSurroundings, type Surroundings, type Workplace } from './session.ts';
 
 /** The services of a process. Opens nothing until a command asks for it. Surroundings are given by tests only. */
@@ -26,8 +24,29 @@ export function createServices(options: GlobalOptions, surroundings?: Surroundin
     show: async (address) => (await import('./reports.ts')).showReport(await workplace(), address),
     outputs: async () => (await import('./reports.ts')).outputsOf(await workplace()),
     doctor: async () => (await import('./doctor.ts')).examine(await workplace()),
-    guests: buildGuestServices(workplace),
-    images: buildImageServices(workplace),
+    guests: guestServices(workplace),
+    images: imageServices(workplace),
+  };
+}
+
+function guestServices(workplace: () => Promise<Workplace>): GuestServices {
+  const load = async (): Promise<GuestServices> => (await import('./guest-services.ts')).buildGuestServices(workplace);
+  return {
+    exec: async (command) => (await load()).exec(command),
+    shell: async (request) => (await load()).shell(request),
+    copy: async (request) => (await load()).copy(request),
+    console: async (request) => (await load()).console(request),
+    logs: async (request) => (await load()).logs(request),
+  };
+}
+
+function imageServices(workplace: () => Promise<Workplace>): ImageServices {
+  const load = async (): Promise<ImageServices> => (await import('./image-services.ts')).buildImageServices(workplace);
+  return {
+    list: async () => (await load()).list(),
+    build: async (request) => (await load()).build(request),
+    verify: async (name) => (await load()).verify(name),
+    prune: async (request) => (await load()).prune(request),
   };
 }
 

@@ -1,10 +1,10 @@
 // Networks: explicit subnets first, then the ones of earlier applies, then private ones by hash of the name.
-import { hash } from 'node:crypto';
 import { formatAddress } from '../address.ts';
 import type { DesiredNetwork } from '../desired.ts';
 import type { Path } from '../load/document.ts';
 import { quoted } from '../load/quote.ts';
 import type { RawNetwork } from '../load/raw.ts';
+import { quickHash } from '../quick-hash.ts';
 import type { Context } from './context.ts';
 import { formatIp, formatSubnet, networkOf, overlap, parseSubnet, type Subnet } from './ipv4.ts';
 import { resolvedResource } from './resolved.ts';
@@ -89,7 +89,7 @@ function takeSticky(context: Context, name: string, taken: Taken[]): void {
 }
 
 function takePrivate(name: string, taken: Taken[]): Subnet {
-  const first = Number.parseInt(hash('sha256', name).slice(0, 8), 16) % poolSize;
+  const first = quickHash(name) % poolSize;
   for (let step = 0; step < poolSize; step++) {
     const subnet = { base: pool.base + ((first + step) % poolSize) * 256, prefix: 24 };
     if (taken.some((each) => overlap(each.subnet, subnet))) continue;

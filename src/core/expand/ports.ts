@@ -1,10 +1,10 @@
 // Published ports: what the file fixes first, then what `auto` picks.
-import { hash } from 'node:crypto';
 import type { Address } from '../address.ts';
 import type { PublishedPort } from '../desired.ts';
 import type { Path } from '../load/document.ts';
 import { quoted } from '../load/quote.ts';
 import type { RawValue } from '../load/raw.ts';
+import { quickHash } from '../quick-hash.ts';
 import { cell, known } from './cells.ts';
 import type { Context, Evaluated, Instance } from './context.ts';
 import { parseIp } from './ipv4.ts';
@@ -174,7 +174,7 @@ function claimOrReport(context: Context, claims: Map<string, Claim[]>, wish: Wis
 function pick(context: Context, claims: Map<string, Claim[]>, wish: Wish): number | undefined {
   // A range that is full once stays full
   const full = `full ${wish.hostIp} ${wish.protocol}`;
-  const start = Number.parseInt(hash('sha256', allocationKey(wish)).slice(0, 8), 16);
+  const start = quickHash(allocationKey(wish));
   for (let step = 0; step < autoCount && !claims.has(full); step++) {
     const port = firstAuto + ((start + step) % autoCount);
     if (context.inputs.allocations.portTaken(wish.hostIp, port, wish.protocol)) continue;

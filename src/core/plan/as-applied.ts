@@ -44,6 +44,8 @@ export interface AppliedInputs {
   readonly desired: Desired;
   readonly driver: DriverChoice;
   readonly hash: (text: string) => string;
+  /** Where the host differs from one that stands in nobody's way */
+  readonly host?: Partial<HostFacts>;
   /** Digests of images; those that are left out get one from their source */
   readonly images?: ReadonlyMap<Address, ImageObservation>;
 }
@@ -55,7 +57,8 @@ export function asApplied(
 ): Pick<PlanInputs, 'observed'> & { readonly state: State } {
   const { desired, driver, hash } = inputs;
   const images = imagesOf(inputs);
-  const empty: Observed = { sandbox: noSandbox, images, volumes: new Map(), vms: new Map(), host: boundlessHost };
+  const host = { ...boundlessHost, ...inputs.host };
+  const empty: Observed = { sandbox: noSandbox, images, volumes: new Map(), vms: new Map(), host };
   const plan = planSandbox({ mode: 'apply', desired, observed: empty, driver, hash, options: noOptions }, rules);
   const records = new Map<Address, ResourceRecord>();
   for (const step of plan.ok ? plan.value.steps : []) {

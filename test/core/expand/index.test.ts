@@ -29,7 +29,7 @@ t.test('everything a VM leaves out has a default', async (t) => {
           ip: '10.70.0.10',
           prefix: 24,
           gateway: '10.70.0.1',
-          mac: 'da:28:d8:a6:c9:3e',
+          mac: 'a6:09:15:40:38:ac',
           ports: [],
         },
       ],
