@@ -91,9 +91,13 @@ async function openByFile(
   if (foreign !== undefined) return failed(foreign);
   const reserved = new Map([...reservations.value].filter(([, who]) => who !== layout.value.id));
   let taken: ReadonlySet<string> | undefined;
-  const allocations = allocationsOf(state, () => {
-    taken ??= new Set([...readListeners(), ...reserved.keys()]);
-    return taken;
+  const allocations = allocationsOf(state, {
+    reserved,
+    salt: layout.value.mark,
+    taken: () => {
+      taken ??= new Set([...readListeners(), ...reserved.keys()]);
+      return taken;
+    },
   });
   const desired = expand(sources.document, { ...sources.expandInputs, allocations });
   if (!desired.ok) return desired;

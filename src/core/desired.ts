@@ -144,6 +144,8 @@ export interface Allocations {
   readonly subnets: ReadonlyMap<Address, string>;
   /** `${vmAddress}/${networkName}/${guestPort}/${protocol}` → host port */
   readonly ports: ReadonlyMap<string, number>;
+  /** What differs between sandboxes, so that two that are planned at once do not pick the same ports */
+  readonly salt?: string;
   /** Whether `auto` may not take this host port: `${hostIp}:${port}/${protocol}` */
   readonly portTaken: (hostIp: string, port: number, protocol: 'tcp' | 'udp') => boolean;
 }

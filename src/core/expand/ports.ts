@@ -174,7 +174,7 @@ function claimOrReport(context: Context, claims: Map<string, Claim[]>, wish: Wis
 function pick(context: Context, claims: Map<string, Claim[]>, wish: Wish): number | undefined {
   // A range that is full once stays full
   const full = `full ${wish.hostIp} ${wish.protocol}`;
-  const start = quickHash(allocationKey(wish));
+  const start = quickHash(`${context.inputs.allocations.salt ?? ''} ${allocationKey(wish)}`);
   for (let step = 0; step < autoCount && !claims.has(full); step++) {
     const port = firstAuto + ((start + step) % autoCount);
     if (context.inputs.allocations.portTaken(wish.hostIp, port, wish.protocol)) continue;
