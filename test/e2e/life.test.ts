@@ -120,7 +120,7 @@ t.test('the life of a VM', { skip: whyNot() ?? false, timeout: 900_000 }, async 
   await t.test('a protected volume outlives the sandbox, and goes when it is told twice', async (t) => {
     await host.ok('destroy', '--auto-approve');
     t.match(
-      host.leftovers().filter((found) => !/\/state\//.test(found)),
+      host.leftovers().filter((found) => !/\/(state|backups)\//.test(found)),
       [/volumes\/.*data/],
     );
     await host.ok('apply', '--auto-approve');
