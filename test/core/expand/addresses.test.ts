@@ -142,6 +142,11 @@ t.test('ports are published as written', async (t) => {
   const [auto] = ports('["auto:80"]') ?? [];
   t.ok(auto !== undefined && auto.hostPort >= 20_000 && auto.hostPort < 30_000);
   t.strictSame(ports('["auto:80"]'), [auto], 'the same every time');
+  t.not(
+    ports('["auto:80"]', allocations({ salt: 'other' }))?.[0]?.hostPort,
+    auto.hostPort,
+    'another sandbox has others',
+  );
   const busy = ports('["auto:80"]', allocations({ portTaken: (_ip, port) => port === auto?.hostPort })) ?? [];
   t.not(busy[0]?.hostPort, auto?.hostPort, 'a taken one is not picked');
   const before = allocations({ ports: new Map([['vm.a/lan/80/tcp', 23_456]]), portTaken: () => true });
