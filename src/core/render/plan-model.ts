@@ -44,7 +44,7 @@ export function toChangeView(change: Change): ChangeView {
     }
     case 'update': {
       const fields = change.fields.map((f) => toFieldView(f, true));
-      return { ...common, ...because, symbol: '~', verdict: updateVerdict[change.impact], fields };
+      return { ...common, ...because, symbol: '~', verdict: verdictOf(change), fields };
     }
     case 'replace': {
       const fields = change.fields.map((f) => toFieldView(f, true));
@@ -65,6 +65,22 @@ const updateVerdict: Readonly<Record<Impact, string>> = {
   restart: 'will be restarted',
   replace: 'will be replaced',
 };
+
+/** What happens to a VM that is updated. One that is off and comes up says so: that is what people look for. */
+function verdictOf(change: Extract<Change, { action: 'update' }>): string {
+  const state = change.fields.find((field) => field.field === 'state');
+  const starts =
+    state !== undefined &&
+    isValue(state.to, 'running') &&
+    !isValue(state.from, 'running') &&
+    !isValue(state.from, 'paused');
+  if (!starts || change.impact === 'restart') return updateVerdict[change.impact];
+  return change.fields.length === 1 ? 'will be started' : 'will be started, changed';
+}
+
+function isValue(value: PlanValue, text: string): boolean {
+  return 'value' in value && value.value === text;
+}
 
 function priceWords(price: Price): readonly string[] {
   const { downtimeMs, lostDisks, touches } = price;

@@ -7,6 +7,7 @@ import type { VmAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
 import type { Cost } from '../impacts.ts';
 import { diskCost, envCost, type FieldRule, nicCost, vmFields } from './fields.ts';
+import { shallRun } from './steps.ts';
 
 /** Recorded attributes corrected by what a living VM shows. */
 export function priorAttrs(record: VmRecord, observation: VmObservation): VmAttrs {
@@ -52,7 +53,7 @@ export function fieldChanges(
   const fields: FieldChange[] = [];
   const add = (field: string, from: PlanValue, to: PlanValue, at: Cost, rule: Partial<FieldRule> = {}): void => {
     const waits = !alive && at.impact !== 'replace' && rule.recordOnly !== true;
-    const price = waits ? { impact: 'next-boot' as const, reason: 'it does not run' } : at;
+    const price = waits ? { impact: 'next-boot' as const, reason: shallRun(planned) ? 'it starts with it' : 'it does not run' } : at;
     fields.push({ field, from, to, ...price, ...(rule.unit === undefined ? {} : { unit: rule.unit }) });
   };
   for (const rule of vmFields) {
