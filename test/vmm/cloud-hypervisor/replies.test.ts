@@ -66,14 +66,15 @@ t.test('64-bit counters keep their digits', async (t) => {
   t.throws(() => parseLossless('{"a":18446744073709551615'), SyntaxError);
 });
 
-t.test('lossless parsing is JSON.parse wherever that loses nothing', async (t) => {
+t.test('lossless parsing is JSON.parse, with integers that a number would round as bigint', async (t) => {
+  const rounded = (value: unknown): string =>
+    JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? Number(item) : item));
   t.doesNotThrow(() =>
     fc.assert(
-      fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
+      fc.property(fc.jsonValue(), (value) => {
         const text = JSON.stringify(value);
-        t.strictSame(parseLossless(text), JSON.parse(text));
+        return rounded(parseLossless(text)) === rounded(JSON.parse(text));
       }),
-      { numRuns: 50 },
     ),
   );
 });
