@@ -29,6 +29,8 @@ export interface ImpactCase {
   readonly through: string;
   /** Only sbx reads the field: it changes at once, whether the VM runs or not */
   readonly recordOnly?: boolean;
+  /** For the schema's hovers, where the impact alone says too little */
+  readonly hover?: string;
 }
 
 /** A change that can be planned. */
@@ -71,13 +73,13 @@ const rowsOfImage = {
 
 const anotherDisk = {
   volume: {
-    when: 'of a volume',
+    when: 'from a volume to another disk',
     impact: 'restart',
     why: 'another disk takes its place',
     through: newProcess,
   },
   own: {
-    when: 'in the place of an own disk',
+    when: 'from an own disk to a volume',
     impact: 'replace',
     why: 'another disk takes its place',
     through: 'new disks and a new VMM process',
@@ -133,6 +135,7 @@ export const impactTable = {
         impact: 'live',
         why: 'the bridge takes another address; its VMs restart with theirs',
         through: 'ip addr, and networks.* of its VMs',
+        hover: 'is done live and restarts its VMs',
       },
     },
   },
@@ -169,7 +172,7 @@ export const impactTable = {
         through: 'vm.resize desired_vcpus; QEMU: device_add',
       },
       beyond: {
-        when: 'to more than cpus.max was',
+        when: 'beyond what cpus.max was',
         impact: 'restart',
         why: 'more than the maximum it was started with',
         through: newProcess,
@@ -200,7 +203,7 @@ export const impactTable = {
         through: 'virtio-mem in steps of 2MiB: vm.resize desired_ram; QEMU: qom-set requested-size',
       },
       beyond: {
-        when: 'to more than memory.max was',
+        when: 'beyond what memory.max was',
         impact: 'restart',
         why: 'more than the maximum it was started with',
         through: newProcess,
@@ -307,6 +310,7 @@ export const impactTable = {
         when: 'to stopped',
         impact: 'restart',
         why: 'the file says stopped',
+        hover: 'stops the VM',
         through: 'vm.power-button; QEMU: system_powerdown; then harder',
       },
     },

@@ -5,7 +5,7 @@ import type { Desired } from '../../src/core/desired.ts';
 import { expand } from '../../src/core/expand/index.ts';
 import { noAllocations } from '../../src/core/expand/inputs.ts';
 import { loadDocument } from '../../src/core/load/index.ts';
-import type { Observed, VmObservation } from '../../src/core/observed.ts';
+import type { HostFacts, Observed, VmObservation } from '../../src/core/observed.ts';
 import { asApplied } from '../../src/core/plan/as-applied.ts';
 import type { Capabilities } from '../../src/core/plan/capabilities.ts';
 import { noOptions, type PlanInputs, type PlanOptions } from '../../src/core/plan/context.ts';
@@ -59,8 +59,8 @@ export interface Applied {
 }
 
 /** State and host after the file was applied. */
-export function applied(yaml: string, driver: Capabilities = ableDriver): Applied {
-  return asApplied({ desired: desiredOf(yaml), driver: { chosen: driver, others: [] }, hash }, kindRules);
+export function applied(yaml: string, driver: Capabilities = ableDriver, host: Partial<HostFacts> = {}): Applied {
+  return asApplied({ desired: desiredOf(yaml), driver: { chosen: driver, others: [] }, hash, host }, kindRules);
 }
 
 export const hash = (text: string): string => `#${text.length}`;
@@ -81,7 +81,7 @@ export function planOf({ from, to, mode = 'apply', driver = ableDriver, options 
   return planSandbox(
     {
       mode,
-      observed: from === undefined ? blank : observed,
+      observed: from === undefined ? blank : { ...observed, images: imagesSeen(from, to) },
       driver: { chosen: driver, others: [] },
       hash,
       options: { ...noOptions, ...options },
@@ -90,6 +90,16 @@ export function planOf({ from, to, mode = 'apply', driver = ableDriver, options 
     },
     kindRules,
   );
+}
+
+/** Images as the world shows them; those whose source the file changes have another digest. */
+function imagesSeen(from: Applied, to: string | undefined): Observed['images'] {
+  const images = new Map(from.observed.images);
+  for (const [address, image] of to === undefined ? [] : applied(to).observed.images) {
+    const record = from.state.resources.find((found) => found.address === address);
+    if (record?.kind !== 'image' || record.attrs.digest !== image.digest) images.set(address, image);
+  }
+  return images;
 }
 
 /** The plan itself. Throws when there is none: the test is wrong then. */
