@@ -32,17 +32,17 @@ t.test('two instances of one file', { skip: whyNot() ?? false, timeout: 600_000 
       t.match(await host.ok('plan', '--instance', name), /No changes/);
       t.equal(await host.ok('output', 'address', '--instance', name), '10.71.0.10\n');
       ports.add(await host.ok('output', 'port', '--instance', name));
-      await host.ok('exec', 'web', '--instance', name, '--', 'sh', '-c', `echo ${name} >/root/name`);
+      await host.ok('exec', '--instance', name, 'web', '--', 'sh', '-c', `echo ${name} >/root/name`);
     }
     t.equal(ports.size, 2);
     for (const name of both)
-      t.equal(await host.ok('exec', 'web', '--instance', name, '--', 'cat', '/root/name'), `${name}\n`);
+      t.equal(await host.ok('exec', '--instance', name, 'web', '--', 'cat', '/root/name'), `${name}\n`);
   });
 
   await t.test('go one by one', async (t) => {
     await host.ok('destroy', '--instance', 'one', '--auto-approve');
     t.match(await host.ok('plan', '--instance', 'two'), /No changes/);
-    t.equal(await host.ok('exec', 'web', '--instance', 'two', '--', 'cat', '/root/name'), 'two\n');
+    t.equal(await host.ok('exec', '--instance', 'two', 'web', '--', 'cat', '/root/name'), 'two\n');
   });
 
   await t.test('go by themselves when their lease ends', async (t) => {
