@@ -84,8 +84,8 @@ function emptyEnd(context: CommandContext, plan: Plan): ExitCode {
   return exitCodes.done;
 }
 
-/** Undefined for yes; the exit code otherwise. */
-async function approval(context: CommandContext, question: string): Promise<ExitCode | undefined> {
+/** Asks; undefined for yes, the exit code otherwise. */
+export async function approval(context: CommandContext, question: string): Promise<ExitCode | undefined> {
   if (!canAsk(context)) {
     const detail = 'The plan has changes, and nobody can be asked without a terminal.';
     return failWith(context, [diagnostic('SBX0002', { detail, hint: 'Approve them beforehand with --auto-approve.' })]);

@@ -7,6 +7,7 @@ import type { Place } from '../core/diagnostic.ts';
 import type { DriverName } from '../core/plan/capabilities.ts';
 import type { Plan } from '../core/plan/plan.ts';
 import type { OnFailure, PlanRequest } from '../core/plan/request.ts';
+import type { GarbageReport, Removal } from '../core/render/gc-model.ts';
 import type { CachedImage, DoctorCheck, LockHolder, ShowReport, StatusReport } from '../core/render/status-model.ts';
 import type { ApplyResult, Emit } from '../engine/events.ts';
 
@@ -146,6 +147,13 @@ export interface ImageServices {
   prune(request: { readonly dryRun: boolean }): Promise<readonly CachedImage[]>;
 }
 
+/** What gc found, and the way to remove it. */
+export interface FoundGarbage {
+  readonly report: GarbageReport;
+  /** Removes what was found and still is garbage; per sandbox under its lock */
+  remove(options: { readonly lockTimeoutMs: number; readonly signal: AbortSignal }): Promise<Removal>;
+}
+
 /**
  * Everything commands call. Made once per process by `createServices(options: GlobalOptions): Services` of wire.ts, which
  * loads costly parts on first use. What a user can cause comes back as `Checked`; what broke is thrown as SbxError.
@@ -164,6 +172,8 @@ export interface Services {
   /** Outputs of the file as last applied; sensitive ones with their value. */
   outputs(): Promise<Checked<ReadonlyMap<string, Output>>>;
   doctor(): Promise<readonly DoctorCheck[]>;
+  /** Looks for what nobody needs any more; with `purge` volumes of sandboxes that are gone count. Writes nothing. */
+  gc(request: { readonly purge: boolean }): Promise<FoundGarbage>;
   /** The source line of a place, for the caret */
   sourceLine?(place: Place): string | undefined;
   readonly guests: GuestServices;

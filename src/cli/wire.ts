@@ -1,7 +1,15 @@
 // Constructs everything: the services that commands call, over this host. Costly parts are loaded on first use.
 import { type Checked, ok } from '../core/checked.ts';
 import { loadAlone } from './loading.ts';
-import type { GlobalOptions, GuestServices, ImageServices, Planned, PlanRequest, Services } from './services.ts';
+import type {
+  FoundGarbage,
+  GlobalOptions,
+  GuestServices,
+  ImageServices,
+  Planned,
+  PlanRequest,
+  Services,
+} from './services.ts';
 import { openWorkplace, ownSurroundings, type Surroundings, type Workplace } from './session.ts';
 
 /** The services of a process. Opens nothing until a command asks for it. Surroundings are given by tests only. */
@@ -24,6 +32,7 @@ export function createServices(options: GlobalOptions, surroundings?: Surroundin
     show: async (address) => (await import('./reports.ts')).showReport(await workplace(), address),
     outputs: async () => (await import('./reports.ts')).outputsOf(await workplace()),
     doctor: async () => (await import('./doctor.ts')).examine(await workplace()),
+    gc: async (request) => await foundGarbage(await workplace(), request),
     guests: guestServices(workplace),
     images: imageServices(workplace),
   };
@@ -67,4 +76,14 @@ async function planned(workplace: Workplace, request: PlanRequest): Promise<Chec
     },
     made.warnings,
   );
+}
+
+async function foundGarbage(workplace: Workplace, { purge }: { readonly purge: boolean }): Promise<FoundGarbage> {
+  const { findGarbage } = await import('./gc/find.ts');
+  const report = await findGarbage(workplace.home, { purge, nowMs: Date.now() });
+  return {
+    report,
+    remove: async (options) =>
+      (await import('./gc/remove.ts')).removeGarbage(workplace, report.found, { ...options, purge }),
+  };
 }

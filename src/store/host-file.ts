@@ -41,6 +41,16 @@ export async function readReservations(home: Home): Promise<Checked<Reservations
   return read.ok && read.value.size > 0 ? ok(await living(home, read.value)) : read;
 }
 
+/** Reservations of sandboxes that are gone. Writes nothing; a damaged file has none. */
+export async function staleReservations(
+  home: Home,
+): Promise<readonly { readonly port: string; readonly sandbox: string }[]> {
+  const read = await readHostFile(home);
+  if (!read.ok || read.value.size === 0) return [];
+  const kept = await living(home, read.value);
+  return [...read.value].flatMap(([port, sandbox]) => (kept.has(port) ? [] : [{ port, sandbox }]));
+}
+
 /** `127.0.0.1:8080/tcp` */
 export function portKey(port: HostPort): string {
   return `${port.hostIp}:${port.hostPort}/${port.protocol}`;

@@ -6,6 +6,7 @@ import { cp } from './cp.ts';
 import { destroy } from './destroy.ts';
 import { doctor } from './doctor.ts';
 import { exec } from './exec.ts';
+import { gc } from './gc.ts';
 import { image } from './image.ts';
 import { init } from './init.ts';
 import { logs } from './logs.ts';
@@ -38,5 +39,6 @@ export const commandTable: readonly (CommandDefinition | CommandGroup)[] = [
   guestConsole,
   image,
   doctor,
+  gc,
   version,
 ];

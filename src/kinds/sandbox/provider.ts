@@ -44,7 +44,8 @@ export function sandboxPerformers(shell: Shell): Pick<Performers, SandboxOps> {
     'sandbox.lease': async ({ expiresMs }, context) => {
       const end = expiresMs === null ? null : shell.wallClock() + expiresMs;
       await writeLease(layout.runDir, end, sandboxFacts(context).holder);
-      return undefined;
+      // The run folder does not survive a reboot; that the time is over must be known all the same.
+      return end === null ? undefined : { expiresAtMs: end };
     },
     'sandbox.uplink': async (_action, context) => {
       const current = sandboxFacts(context).uplink;
