@@ -1,5 +1,5 @@
 // Names and hardware addresses of the links that sbx makes, and the addresses of its uplink. Pure: the same input gives the same name.
-import { hash } from 'node:crypto';
+import { sha256Hex } from './sha256.ts';
 
 /** Every link of ours begins with this; nothing else in a sandbox's namespace does. */
 export const linkPrefix = 'sbx';
@@ -39,5 +39,5 @@ export function linkKind(ifname: string): 'bridge' | 'tap' | 'other' {
 }
 
 function digest(...parts: readonly string[]): string {
-  return hash('sha256', parts.join('\0'));
+  return sha256Hex(parts.join('\0'));
 }

@@ -1,9 +1,10 @@
 // What an image is, said by a digest that is cheap enough for every plan: no package manager, no unchanged file read twice.
-import { createHash } from 'node:crypto';
+
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ImageSource } from '../core/desired.ts';
 import { SbxError } from '../core/errors.ts';
+import { sha256Hex } from '../core/sha256.ts';
 import { imageFolder } from './cache.ts';
 import { fileDigest, readManifest } from './manifest.ts';
 import { loadRecipe } from './recipe.ts';
@@ -57,16 +58,16 @@ async function digestOfFiles(
   known: KnownDigests,
 ): Promise<ImageDigest> {
   const learned: Record<string, KnownDigest> = {};
-  const hash = createHash('sha256').update(`cmdline ${source.cmdline ?? ''}\0`);
+  const parts = [`cmdline ${source.cmdline ?? ''}\0`];
   for (const path of filesOf(source)) {
     const now = await digestOfFile(path, known[path]);
     if (now !== known[path]) learned[path] = now;
     const role = path === source.kernel ? 'kernel' : path === source.initrd ? 'initrd' : 'disk';
-    hash.update(`${role} ${now.sha256}\0`);
+    parts.push(`${role} ${now.sha256}\0`);
   }
   const disk = source.disk === undefined ? undefined : await describeDisk(source.disk);
   return {
-    digest: hash.digest('hex'),
+    digest: sha256Hex(...parts),
     cached: true,
     ...(disk === undefined ? {} : { diskBytes: disk.sizeBytes, ...(await usedBytes(disk.path)) }),
     known: Object.keys(learned).length === 0 ? known : { ...known, ...learned },

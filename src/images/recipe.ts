@@ -1,8 +1,9 @@
 // Recipes: the folders under images/ that say what an image is made of, and the digest of everything in them.
-import { createHash } from 'node:crypto';
+
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, SbxError } from '../core/errors.ts';
+import { sha256Hex } from '../core/sha256.ts';
 
 /** Counts changes of the builder that make other images from equal recipes. */
 export const builderVersion = 1;
@@ -50,9 +51,9 @@ export async function loadRecipe(recipesDir: string, name: string): Promise<Load
   });
   const overlay = new Map<string, Buffer>();
   await readOverlay(join(folder, 'root'), '', overlay);
-  const hash = createHash('sha256').update(`builder ${builderVersion}\0${text.length}\0`).update(text);
-  for (const [path, content] of overlay) hash.update(`\0${path}\0${content.length}\0`).update(content);
-  return { recipe: parseRecipe(name, text.toString()), overlay, digest: hash.digest('hex') };
+  const files = [...overlay].flatMap(([path, content]) => [`\0${path}\0${content.length}\0`, content]);
+  const digest = sha256Hex(`builder ${builderVersion}\0${text.length}\0`, text, ...files);
+  return { recipe: parseRecipe(name, text.toString()), overlay, digest };
 }
 
 function parseRecipe(name: string, text: string): Recipe {

@@ -1,10 +1,10 @@
 // Where everything lives: the home of a user and the paths of one sandbox in it. Makes no folder and reads no file.
-import { hash } from 'node:crypto';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { type Address, addressParts } from '../core/address.ts';
 import { type Checked, failed, ok } from '../core/checked.ts';
 import { diagnostic } from '../core/diagnostic.ts';
+import { sha256Hex } from '../core/sha256.ts';
 import type { VmPaths } from '../vmm/driver.ts';
 
 /** The three roots of a home, absolute. With `--home` the other two lie inside the first. */
@@ -171,7 +171,7 @@ function plainWord(text: string): string {
 }
 
 function hex(text: string, digits: number): string {
-  return hash('sha256', text).slice(0, digits);
+  return sha256Hex(text).slice(0, digits);
 }
 
 function badName({ name, instance }: SandboxName) {

@@ -7,5 +7,5 @@ export interface CodeEntry {
   /** What it means and what to do, for docs/errors.md */
   readonly meaning: string;
   /** Exit code where it is not that of its thousand: 64 for 0xxx, 3 for 1xxx and 2xxx, else 1 */
-  readonly exit?: 1 | 4 | 6 | 7 | 130;
+  readonly exit?: 1 | 4 | 6 | 7 | 64 | 130;
 }

@@ -83,6 +83,11 @@ export const planCodes = {
     summary: 'Disk is smaller than its image',
     meaning: 'A root disk is a copy of the disk of its image and cannot be smaller.',
   },
+  SBX3116: {
+    severity: 'error',
+    summary: 'Still in use',
+    meaning: 'The file no longer declares what a VM goes on using, because its lifecycle ignores the change.',
+  },
   SBX3120: {
     severity: 'error',
     summary: 'Image cannot be used',
@@ -98,6 +103,12 @@ export const planCodes = {
     severity: 'error',
     summary: 'Unknown VM',
     meaning: 'The command names a VM that was not applied in this sandbox, or a name that several instances share.',
+  },
+  SBX3143: {
+    severity: 'error',
+    exit: 64,
+    summary: 'Unknown address',
+    meaning: 'An address given with --target or --replace is neither in the file nor among what was applied.',
   },
   SBX3142: {
     severity: 'error',

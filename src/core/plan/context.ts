@@ -65,8 +65,11 @@ export interface PlanContext {
   readonly report: (found: Diagnostic) => void;
 }
 
-/** Points in the course of a change that steps of other resources wait for; `gone` is the end of all its steps. */
-export type Point = 'present' | 'started' | 'ready' | 'gone';
+/**
+ * Points in the course of a change that steps of other resources wait for. `released`: what it was before has ended, and
+ * what it no longer uses is free; `gone`: the end of all its steps.
+ */
+export type Point = 'released' | 'present' | 'started' | 'ready' | 'gone';
 
 /** A step before its needs are resolved. */
 export interface DraftStep extends Omit<Step, 'needs'> {
@@ -101,7 +104,10 @@ export interface KindRules<K extends Kind> {
   /** Desired attributes in recorded form. Called in order of dependencies */
   readonly toAttrs: (desired: Extract<DesiredResource, { kind: K }>, context: PlanContext) => RecordOf<K>['attrs'];
   /** What must be there before it and go after it */
-  readonly dependsOn: (desired: Extract<DesiredResource, { kind: K }>) => readonly Address[];
+  readonly dependsOn: (
+    desired: Extract<DesiredResource, { kind: K }>,
+    attrs: RecordOf<K>['attrs'],
+  ) => readonly Address[];
   readonly plan: (subject: Subject<RecordOf<K>['attrs'], RecordOf<K>>, context: PlanContext) => Outcome;
 }
 

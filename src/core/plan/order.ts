@@ -11,6 +11,7 @@ function keyOf(address: Address, point: Point): string {
 
 /** The points that imply a weaker one: who is ready has started, who has started is present. */
 const stronger: Readonly<Record<Point, readonly Point[]>> = {
+  released: ['released'],
   present: ['present', 'started', 'ready'],
   started: ['started', 'ready'],
   ready: ['ready', 'started'],

@@ -10,7 +10,7 @@ import type { DraftStep, Outcome, PlanContext, PlanInputs, RulesTable, Subject }
 import { resolveSteps, sortSteps } from './order.ts';
 import { outputChanges } from './outputs.ts';
 import type { Change, Drift, Impact, Plan } from './plan.ts';
-import { selectTargets } from './targets.ts';
+import { selectTargets, unknownAddresses } from './targets.ts';
 import { recordedUses } from './uses.ts';
 
 /** Order in which attributes are made: each kind may look at the ones before it. */
@@ -23,6 +23,7 @@ export function planSandbox(inputs: PlanInputs, rules: RulesTable): Checked<Plan
   const found: Diagnostic[] = [];
   const survey = surveyOf(inputs, rules, found);
   const outcomes = outcomesOf(survey, rules);
+  if (!inputs.options.only) found.push(...unknownAddresses(outcomes, inputs.options));
   const selected = selectTargets(outcomes, inputs.options, survey.dependsOn);
   const drafts = [...selected.values()].flatMap((outcome) => outcome.steps);
   found.push(...admit(inputs, survey.planned, selected));
@@ -70,8 +71,9 @@ function surveyOf(inputs: PlanInputs, rules: RulesTable, found: Diagnostic[]): S
   const inAttrOrder = [...desired.values()].sort((a, b) => attrOrder[a.kind] - attrOrder[b.kind]);
   for (const resource of inAttrOrder) {
     const kind = rulesFor(rules, resource.address);
-    planned.set(resource.address, kind.toAttrs(resource, context));
-    const dependsOn = kind.dependsOn(resource);
+    const attrs = kind.toAttrs(resource, context);
+    planned.set(resource.address, attrs);
+    const dependsOn = kind.dependsOn(resource, attrs);
     needs.set(resource.address, dependsOn);
     for (const used of dependsOn) use(resource.address, used);
   }
@@ -98,7 +100,7 @@ function rulesFor(rules: RulesTable, address: Address): AnyRules {
 
 interface AnyRules {
   readonly toAttrs: (desired: DesiredResource, context: PlanContext) => Attrs;
-  readonly dependsOn: (desired: DesiredResource) => readonly Address[];
+  readonly dependsOn: (desired: DesiredResource, attrs: Attrs) => readonly Address[];
   readonly plan: (subject: Subject<Attrs, ResourceRecord>, context: PlanContext) => Outcome;
 }
 
@@ -107,7 +109,7 @@ function outcomesOf(survey: Survey, rules: RulesTable): Map<Address, Outcome> {
   const addresses = [...new Set([...context.desired.keys(), ...records.keys()])];
   const sorted = addresses.sort((a, b) => planOrder[kindOf(a)] - planOrder[kindOf(b)]);
   const outcomes = new Map<Address, Outcome>();
-  for (const address of sorted) {
+  const decide = (address: Address): void => {
     const subject = {
       address,
       attrs: planned.get(address),
@@ -115,10 +117,41 @@ function outcomesOf(survey: Survey, rules: RulesTable): Map<Address, Outcome> {
       dependsOn: survey.dependsOn(address),
     };
     const outcome = rulesFor(rules, address).plan(subject, context);
-    if (outcome.change !== undefined) survey.changed.add(address);
+    if (triggers(outcome)) survey.changed.add(address);
     outcomes.set(address, outcome);
-  }
+  };
+  for (const address of sorted) decide(address);
+  followTriggers(outcomes, survey, decide);
   return outcomes;
+}
+
+/** Whether others that name this one in `replace_triggered_by` follow: new things and repairs are no reason. */
+function triggers({ change, drift }: Outcome): boolean {
+  if (change?.action === 'replace') return true;
+  if (change?.action !== 'update') return false;
+  const drifted = new Set(drift.map(({ field }) => field));
+  return change.fields.some(({ field }) => !drifted.has(field));
+}
+
+/** VMs may be triggered by VMs that were decided after them: those are decided again, until nothing follows any more. */
+function followTriggers(
+  outcomes: ReadonlyMap<Address, Outcome>,
+  { context, changed }: Survey,
+  decide: (address: Address) => void,
+): void {
+  const vms = [...context.desired.values()].flatMap((resource) =>
+    resource.kind === 'vm' && resource.lifecycle.replaceTriggeredBy.length > 0 ? [resource] : [],
+  );
+  for (let again = vms.length > 0; again; ) {
+    again = false;
+    for (const { address, lifecycle } of vms) {
+      const action = outcomes.get(address)?.change?.action;
+      if (action === 'replace' || action === 'create') continue;
+      if (!lifecycle.replaceTriggeredBy.some((other) => changed.has(other))) continue;
+      decide(address);
+      again = true;
+    }
+  }
 }
 
 function assemble(

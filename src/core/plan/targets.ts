@@ -1,5 +1,6 @@
 // --target: only the named resources, with what they need and, for removals, what needs them.
-import type { Address } from '../address.ts';
+import { type Address, kindOf } from '../address.ts';
+import { type Diagnostic, diagnostic } from '../diagnostic.ts';
 import type { Outcome, PlanOptions } from './context.ts';
 
 /**
@@ -17,12 +18,29 @@ export function selectTargets(
     if (selected.has(address) || !outcomes.has(address)) return;
     selected.add(address);
     if (only) return;
-    for (const needed of dependsOn(address)) visit(needed);
-    if (outcomes.get(address)?.change?.action !== 'delete') return;
-    for (const other of outcomes.keys()) if (dependsOn(other).includes(address)) visit(other);
+    const goes = outcomes.get(address)?.change?.action === 'delete';
+    if (!goes) for (const needed of dependsOn(address)) visit(needed);
+    else for (const other of outcomes.keys()) if (dependsOn(other).includes(address)) visit(other);
   };
   for (const address of outcomes.keys()) if (targets.some((target) => covers(target, address))) visit(address);
   return new Map([...outcomes].filter(([address]) => selected.has(address)));
+}
+
+/** Addresses that the user named and that nothing has: neither the file nor what was applied. */
+export function unknownAddresses(
+  outcomes: ReadonlyMap<Address, Outcome>,
+  { targets, replace }: Pick<PlanOptions, 'targets' | 'replace'>,
+): readonly Diagnostic[] {
+  const named = [...targets.map((at) => [at, '--target'] as const), ...replace.map((at) => [at, '--replace'] as const)];
+  return named.flatMap(([at, option]) => {
+    const found = [...outcomes.keys()].some((address) => covers(at, address));
+    if (found && (option === '--target' || kindOf(at) === 'vm')) return [];
+    const detail = found
+      ? `${option} ${at}: only VMs can be replaced.`
+      : `${option} ${at}: neither the file nor what was applied has it.`;
+    const hint = found ? 'Name the VMs that use it.' : 'See what there is with:\nsbx show';
+    return [diagnostic('SBX3143', { detail, hint })];
+  });
 }
 
 /** Whether a target names this address: itself, or all instances of a counted VM. */
