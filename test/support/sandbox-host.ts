@@ -99,7 +99,9 @@ export async function makeSandboxHost(t: Test): Promise<SandboxHost> {
   mkdirSync(folder);
   symlinkSync(cache, join(home, 'cache'));
   const env = cleanEnvironment(root);
-  const argv: SandboxHost['argv'] = (...args) => [process.execPath, program, '--home', home, ...args];
+  // What runs the tests loads itself into every Node.js below, also into what outlives them.
+  const clean = ['/usr/bin/env', '-u', 'NODE_OPTIONS', process.execPath];
+  const argv: SandboxHost['argv'] = (...args) => [...clean, program, '--home', home, ...args];
   const sbx: SandboxHost['sbx'] = (...args) => runProgram(argv(...args), { cwd: folder, env });
   t.teardown(() => {
     killAll(home);
