@@ -55,7 +55,10 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   const result = await tryRun(argv, options);
   if (result.code === 0) return result.stdout;
   const said = shortened(result.stderr.trim() || result.stdout.trim(), 800);
-  throw new SbxError('SBX6001', `${shortened(argv.join(' '), 160)} ended with ${result.code}${said === '' ? '' : `: ${said}`}`);
+  throw new SbxError(
+    'SBX6001',
+    `${shortened(argv.join(' '), 160)} ended with ${result.code}${said === '' ? '' : `: ${said}`}`,
+  );
 }
 
 /** What fits of a text that is there to be read by people. */
