@@ -28,7 +28,15 @@ export function toVmAttrs(desired: DesiredVm, context: PlanContext): VmAttrs {
     lifecycle: desired.lifecycle,
     driver: context.capabilities?.driver ?? recorded?.attrs.driver ?? 'qemu',
   };
-  return recorded === undefined ? attrs : keepIgnored(attrs, recorded);
+  return recorded === undefined ? attrs : withRoom(keepIgnored(attrs, recorded));
+}
+
+/** What is kept may be more than the new maximum: a VM has room for what it has. */
+function withRoom(attrs: VmAttrs): VmAttrs {
+  const { cpus, memory } = attrs;
+  const [max, maxBytes] = [Math.max(cpus.max, cpus.count), Math.max(memory.maxBytes, memory.sizeBytes)];
+  if (max === cpus.max && maxBytes === memory.maxBytes) return attrs;
+  return { ...attrs, cpus: { ...cpus, max }, memory: { ...memory, maxBytes } };
 }
 
 function digestOf(desired: DesiredVm, context: PlanContext): string {

@@ -203,7 +203,11 @@ function refusePower({ address, status }: VmRecord, context: PlanContext): Outco
 function remove(record: VmRecord, context: PlanContext): Outcome {
   const { address } = record;
   if (record.attrs.lifecycle.preventDestroy) refuse(record, context, 'would be destroyed');
-  const requires = context.dependants(address).map((dependant) => ({ address: dependant, point: 'gone' as const }));
+  const requires = context.dependants(address).map((dependant) => {
+    // Who stays may be waiting for what this one holds: it must only have left its old life behind.
+    const stays = context.plannedAttrs(dependant) !== undefined;
+    return { address: dependant, point: stays ? ('released' as const) : ('gone' as const) };
+  });
   const stop = stopStep(address, { before: { ...record, status: 'deleting' }, requires });
   const steps = [stop, ...removeSteps(record, stop, { type: 'removed' }, context)];
   const because = context.mode === 'destroy' ? 'the sandbox goes' : 'the file no longer declares it';

@@ -5,6 +5,7 @@ import type { DraftStep, PlanContext } from '../../core/plan/context.ts';
 import type { LostDisk } from '../../core/plan/plan.ts';
 import type { DiskAttrs, VmAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
+import { handoverOf } from './handover.ts';
 
 /** How long a guest gets to power itself off in `ms`. */
 export const stopGraceMs = 10_000;
@@ -96,6 +97,7 @@ export function startSteps({ address, attrs, context, needs }: Making): readonly
         { address: attrs.image, point: 'present' },
         { address: sandboxAddress, point: 'started' },
         ...volumes.map((volume) => ({ address: volume, point: 'present' as const })),
+        ...Object.values(attrs.disks).flatMap((disk) => handoverOf(address, disk, context)),
         ...waits.map(({ address: other, until }) => ({ address: other, point: until })),
       ],
       reaches: ['present', 'started'],
@@ -121,7 +123,7 @@ export function stopStep(
   address: Address,
   options: { readonly before?: VmRecord; readonly requires?: DraftStep['requires'] } = {},
 ): DraftStep {
-  return draftStep(address, { op: 'vm.stop', graceMs: stopGraceMs }, options);
+  return draftStep(address, { op: 'vm.stop', graceMs: stopGraceMs }, { ...options, reaches: ['released'] });
 }
 
 /** Removal of taps, private disks and folders of a VM that is stopped. `after` is what the record becomes at the end. */

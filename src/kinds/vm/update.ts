@@ -5,6 +5,7 @@ import type { DraftStep, PlanContext } from '../../core/plan/context.ts';
 import { isSame } from '../../core/plan/values.ts';
 import type { DiskAttrs, VmAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
+import { handoverOf } from './handover.ts';
 import type { RunState } from './run-state.ts';
 import { ownDisks, prepareSteps, readyStep, shallRun, startSteps, stopStep } from './steps.ts';
 
@@ -125,13 +126,16 @@ function diskSteps(update: Update): readonly StepMaker[] {
 }
 
 function detachSteps({ record: { address } }: Update, name: string, disk: DiskAttrs): readonly StepMaker[] {
-  const detach: StepMaker = (needs) => draftStep(address, { op: 'vm.disk-detach', disk: name }, { about: name, needs });
+  const detach: StepMaker = (needs) =>
+    draftStep(address, { op: 'vm.disk-detach', disk: name }, { about: name, needs, reaches: ['released'] });
   if (disk.type === 'volume') return [detach];
   return [detach, (needs) => draftStep(address, { op: 'vm.disk-delete', disk: name }, { about: name, needs })];
 }
 
-function attachSteps({ attrs, record: { address } }: Update, name: string, disk: DiskAttrs): readonly StepMaker[] {
-  const requires = volumeOf(disk);
+function attachSteps(update: Update, name: string, disk: DiskAttrs): readonly StepMaker[] {
+  const { attrs, context } = update;
+  const { address } = update.record;
+  const requires = [...volumeOf(disk), ...handoverOf(address, disk, context)];
   const attach: StepMaker = (needs) =>
     draftStep(address, { op: 'vm.disk-attach', disk: name, attrs }, { about: name, needs, requires });
   if (disk.type === 'volume') return [attach];

@@ -1,0 +1,290 @@
+// What a sandbox on the fake Cloud Hypervisor looks like from outside: the fake's own log, /proc, the namespace and files.
+// Nothing here goes through sbx, save the names that it gives to folders and links.
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Address } from '../../src/core/address.ts';
+import { bridgeName, tapName } from '../../src/core/link-names.ts';
+import { resolveHome, sandboxLayout } from '../../src/store/home.ts';
+import type { FakeCall } from '../fakes/cloud-hypervisor/install.ts';
+import type { FakeHost } from './fake-host.ts';
+import type { Expected, ExpectedVm } from './sound-file.ts';
+
+const mebibyte = 1024 * 1024;
+
+/** What a VMM has been told, added up from the calls that it took. */
+interface Told {
+  cpus: number;
+  cpusMax: number;
+  memory: number;
+  memoryMax: number;
+  cmdline: string;
+  state: 'created' | 'running';
+  readonly disks: Map<string, { readonly path: string; readonly readonly: boolean; size: number }>;
+  readonly nics: Map<string, { readonly tap: string; readonly mac: string }>;
+}
+
+interface Body {
+  readonly cpus: { readonly boot_vcpus: number; readonly max_vcpus: number };
+  readonly memory: { readonly size: number; readonly hotplug_size?: number };
+  readonly payload: { readonly cmdline: string };
+  readonly platform: { readonly oem_strings?: readonly string[] };
+  readonly disks?: readonly Disk[];
+  readonly net?: readonly { readonly id: string; readonly tap: string; readonly mac: string }[];
+}
+
+interface Disk {
+  readonly id: string;
+  readonly path: string;
+  readonly readonly: boolean;
+}
+
+/** Watches one home over a chain of applies. */
+export class SeenWorld {
+  readonly #host: FakeHost;
+  readonly #layout;
+  readonly #told = new Map<number, Told>();
+  #read = 0;
+  #ours: readonly { readonly pid: number; readonly words: readonly string[] }[] = [];
+
+  constructor(host: FakeHost, name = 'gen') {
+    this.#host = host;
+    const home = resolveHome({ flag: host.home, environment: {}, uid: process.getuid?.() ?? 0 });
+    const layout = sandboxLayout(home, { name });
+    if (!layout.ok) throw new TypeError(layout.diagnostics[0].detail);
+    this.#layout = layout.value;
+  }
+
+  /** Everything in which the host differs from what is expected; empty when all is well. */
+  async differences(expected: Expected): Promise<readonly string[]> {
+    const calls = await this.#host.fake.calls();
+    for (const call of calls.slice(this.#read)) this.#take(call);
+    this.#read = calls.length;
+    const found: string[] = [];
+    const differ = (what: string, seen: unknown, wanted: unknown): void => {
+      const [a, b] = [JSON.stringify(seen), JSON.stringify(wanted)];
+      if (a !== b) found.push(`${what}: ${a}, expected ${b}`);
+    };
+    this.#look();
+    const keeper = this.#processes((words) => words.includes('held') && words.includes(this.#host.home));
+    differ('keepers', keeper.length, 1);
+    differ('watchers', this.#processes((words) => words.includes('watch') && words.includes(this.#host.home)).length, 1);
+    const [inside] = keeper;
+    if (inside === undefined) return found;
+    this.#compareVms(expected, inside, differ);
+    this.#compareLinks(expected, inside, differ);
+    this.#compareFiles(expected, differ);
+    const nat = Object.values(expected.networks).some(({ mode }) => mode === 'nat');
+    const slirp = this.#processes((words) => words.some((word) => word === this.#layout.uplinkSocket));
+    differ('uplinks', slirp.length, nat ? 1 : 0);
+    differ('ports', listening(expected.ports), expected.ports);
+    this.#compareLease(expected, differ);
+    return found;
+  }
+
+  /** Ports of the range that something listens on. */
+  listening(ports: readonly string[]): readonly string[] {
+    return listening(ports);
+  }
+
+  /** Pids and command lines that name something of this home; one look at /proc for all questions. */
+  #look(): void {
+    this.#ours = readdirSync('/proc').flatMap((name) => {
+      if (!/^\d+$/.test(name)) return [];
+      try {
+        const text = readFileSync(`/proc/${name}/cmdline`, 'utf8');
+        if (!text.includes(this.#host.home) || /^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${name}/stat`, 'latin1'))) return [];
+        return [{ pid: Number(name), words: text.split('\0') }];
+      } catch {
+        return [];
+      }
+    });
+  }
+
+  #processes(matches: (words: readonly string[]) => boolean): readonly number[] {
+    return this.#ours.filter(({ words }) => matches(words)).map(({ pid }) => pid);
+  }
+
+  #take({ pid, action, body, status }: FakeCall): void {
+    if (status >= 300) return;
+    if (action === 'vm.create') this.#told.set(pid, toldBy(JSON.parse(body ?? '{}')));
+    const told = this.#told.get(pid);
+    if (told === undefined) return;
+    const given = body === undefined || body === '' ? {} : JSON.parse(body);
+    if (action === 'vm.boot') told.state = 'running';
+    if (action === 'vm.resize') {
+      told.cpus = given.desired_vcpus ?? told.cpus;
+      told.memory = given.desired_ram === undefined ? told.memory : given.desired_ram / mebibyte;
+    }
+    if (action === 'vm.add-disk') addDisk(told, given);
+    if (action === 'vm.remove-device') told.disks.delete(deviceName(given.id));
+    if (action === 'vm.resize-disk') {
+      const disk = told.disks.get(deviceName(given.id));
+      if (disk !== undefined) disk.size = given.desired_size;
+    }
+  }
+
+  #compareVms(expected: Expected, keeper: number, differ: Differ): void {
+    const running = new Map<string, number[]>();
+    for (const address of Object.keys(expected.vms)) running.set(address, []);
+    for (const pid of this.#processes((words) => words.includes('--event-monitor') && words.some((word) => word.includes(this.#layout.runDir)))) {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      const address = Object.keys(expected.vms).find((one) => words.includes(this.#layout.vmPaths(one as Address).run));
+      if (address === undefined) differ('a VMM that nobody asked for', words.replaceAll('\0', ' '), undefined);
+      else running.get(address)?.push(pid);
+    }
+    const netns = readlinkSync(`/proc/${keeper}/ns/net`);
+    for (const [address, vm] of Object.entries(expected.vms)) {
+      const [pid, ...more] = running.get(address) ?? [];
+      differ(`${address} VMMs`, more.length + (pid === undefined ? 0 : 1), vm.running ? 1 : 0);
+      const told = pid === undefined ? undefined : this.#told.get(pid);
+      if (pid === undefined || !vm.running) continue;
+      differ(`${address} namespace`, readlinkSync(`/proc/${pid}/ns/net`), netns);
+      if (told === undefined) differ(`${address} was told anything`, false, true);
+      else this.#compareVm(address as Address, vm, told, differ);
+    }
+  }
+
+  #compareVm(address: Address, vm: ExpectedVm, told: Told, differ: Differ): void {
+    const { cpus, cpusMax, memory, memoryMax } = vm;
+    differ(
+      `${address} shape`,
+      { cpus: told.cpus, cpusMax: told.cpusMax, memory: told.memory, memoryMax: told.memoryMax, state: told.state },
+      { cpus, cpusMax, memory, memoryMax, state: 'running' },
+    );
+    differ(`${address} command line`, told.cmdline.endsWith(vm.cmdline), true);
+    const paths = this.#layout.vmPaths(address);
+    differ(`${address} disks`, [...told.disks.keys()].sort(), [...Object.keys(vm.disks), 'sbx-seed'].sort());
+    for (const [name, disk] of Object.entries(vm.disks)) {
+      const seen = told.disks.get(name);
+      const path = disk.volume === null ? join(paths.data, `disk-${name}.img`) : this.#layout.volumePath(disk.volume);
+      differ(`${address} disk ${name}`, [seen?.path, seen?.readonly], [path, disk.readonly]);
+      differ(`${address} disk ${name} as the guest knows it`, (seen?.size ?? 0) / mebibyte, disk.size);
+      differ(`${address} disk ${name} file`, statSync(path).size / mebibyte, disk.size);
+    }
+    const nics = Object.keys(vm.nics).sort();
+    differ(`${address} NICs`, [...told.nics].map(([nic, { tap }]) => [nic, tap]).sort(), nics.map((nic) => [nic, tapName(address, nic)]));
+    this.#compareSeed(address, vm, told, readFileSync(join(paths.data, 'seed.img'), 'latin1'), differ);
+  }
+
+  #compareSeed(address: Address, vm: ExpectedVm, told: Told, seed: string, differ: Differ): void {
+    differ(`${address} hostname`, tarMember(seed, 'hostname'), `${vm.hostname}\n`);
+    const env = Object.entries(vm.env).map(([name, value]) => `${name}=${value}`);
+    differ(`${address} environment`, tarMember(seed, 'environment').split('\n').filter(Boolean).sort(), env.sort());
+    const lines = tarMember(seed, 'nics').split('\n').filter(Boolean);
+    const macs = new Map(lines.map((line) => [line.split(' ')[0], line.split(' ')[1]?.split('/')[0]]));
+    for (const [nic, { mac }] of told.nics) {
+      const wanted = vm.nics[nic];
+      const seen = macs.get(mac);
+      differ(`${address} address on ${nic}`, seen === undefined ? 'none' : (wanted ?? seen), seen);
+    }
+    differ(`${address} cards`, macs.size, told.nics.size);
+  }
+
+  #compareLinks(expected: Expected, keeper: number, differ: Differ): void {
+    const links = linksIn(keeper);
+    const bridges = Object.keys(expected.networks).map((name) => bridgeName(name));
+    differ('bridges', links.filter((link) => link.ifname.startsWith('sbxb')).map((link) => link.ifname).sort(), [...bridges].sort());
+    for (const [name, { subnet }] of Object.entries(expected.networks)) {
+      const addresses = links.find((link) => link.ifname === bridgeName(name))?.addr_info ?? [];
+      const seen = addresses.filter(({ family }) => family === 'inet').map(({ local, prefixlen }) => `${local}/${prefixlen}`);
+      if (subnet === null) differ(`${name} has one address`, seen.length, 1);
+      else differ(`${name} address`, seen, [`10.70.${subnet}.1/24`]);
+    }
+    const taps = new Map<string, string>();
+    for (const [address, vm] of Object.entries(expected.vms))
+      for (const nic of Object.keys(vm.nics)) taps.set(tapName(address, nic), vm.running ? bridgeName(nic) : '');
+    for (const link of links.filter(({ ifname }) => ifname.startsWith('sbxt')))
+      if (!taps.has(link.ifname)) differ('a tap that nobody asked for', link.ifname, undefined);
+    for (const [tap, bridge] of taps)
+      if (bridge !== '') differ(`bridge of ${tap}`, links.find(({ ifname }) => ifname === tap)?.master, bridge);
+  }
+
+  #compareFiles(expected: Expected, differ: Differ): void {
+    const sizes = filesIn(this.#layout.volumesDir).map((name) => [name, statSync(join(this.#layout.volumesDir, name)).size / mebibyte]);
+    differ('volumes', sizes.sort(), Object.entries(expected.volumes).map(([name, size]) => [`${name}.raw`, size]).sort());
+    const wanted = new Map(Object.entries(expected.vms).map(([address, vm]) => [this.#layout.vmPaths(address as Address).data, vm]));
+    for (const name of filesIn(join(this.#layout.dataDir, 'vms'))) {
+      const vm = wanted.get(join(this.#layout.dataDir, 'vms', name));
+      if (vm === undefined) differ('a folder of a VM that nobody asked for', name, undefined);
+      const disks = filesIn(join(this.#layout.dataDir, 'vms', name)).filter((file) => file.startsWith('disk-'));
+      for (const disk of disks)
+        if (vm !== undefined && vm.disks[disk.slice(5, -4)] === undefined) differ(`a disk that nobody asked for in ${name}`, disk, undefined);
+    }
+    differ('journal', existsSync(this.#layout.journalPath), false);
+  }
+
+  #compareLease({ leaseHours }: Expected, differ: Differ): void {
+    const text = readFileSync(join(this.#layout.runDir, 'lease'), 'utf8').trim();
+    const left = text === '' ? null : Math.round((Number(text) - Date.now() / 1000) / 3600);
+    differ('lease in hours', left, leaseHours);
+  }
+}
+
+type Differ = (what: string, seen: unknown, wanted: unknown) => void;
+
+function toldBy(config: Body): Told {
+  const mark = config.platform.oem_strings?.find((one) => one.startsWith('sbx:memory-max='));
+  const size = config.memory.size / mebibyte;
+  const max = mark === undefined ? size + (config.memory.hotplug_size ?? 0) / mebibyte : Number(mark.slice(15)) / mebibyte;
+  const told: Told = {
+    cpus: config.cpus.boot_vcpus,
+    cpusMax: config.cpus.max_vcpus,
+    memory: size,
+    memoryMax: max,
+    cmdline: config.payload.cmdline,
+    state: 'created',
+    disks: new Map(),
+    nics: new Map((config.net ?? []).map(({ id, tap, mac }) => [deviceName(id), { tap, mac }])),
+  };
+  for (const disk of config.disks ?? []) addDisk(told, disk);
+  return told;
+}
+
+/** The size is that of now; who looks only once after an apply takes it from there. */
+function addDisk(told: Told, { id, path, readonly }: Disk): void {
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  told.disks.set(deviceName(id), { path, readonly, size });
+}
+
+function deviceName(id: string): string {
+  return id.replace(/^(disk|net)-/, '');
+}
+
+function filesIn(folder: string): readonly string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
+}
+
+/** Content of a member of a tar archive that is read as Latin-1. */
+function tarMember(archive: string, name: string): string {
+  for (let at = 0; at + 512 <= archive.length; ) {
+    const member = archive.slice(at, at + 100).replace(/\0.*$/s, '');
+    if (member === '') return '';
+    const size = Number.parseInt(archive.slice(at + 124, at + 135), 8);
+    if (member === name) return Buffer.from(archive.slice(at + 512, at + 512 + size), 'latin1').toString('utf8');
+    at += 512 + Math.ceil(size / 512) * 512;
+  }
+  return '';
+}
+
+interface Link {
+  readonly ifname: string;
+  readonly master?: string;
+  readonly addr_info?: readonly { readonly family: string; readonly local: string; readonly prefixlen: number }[];
+}
+
+function linksIn(pid: number): readonly Link[] {
+  const user = process.getuid?.() === 0 ? [] : ['-U', '--preserve-credentials'];
+  return JSON.parse(execFileSync('nsenter', [...user, '-n', '-t', String(pid), 'ip', '-j', 'addr', 'show'], { encoding: 'utf8' }));
+}
+
+/** Which of these ports of 127.0.0.1 something listens on, as the kernel's tables say. */
+function listening(ports: readonly string[]): readonly string[] {
+  const tables = { tcp: readFileSync('/proc/net/tcp', 'utf8'), udp: readFileSync('/proc/net/udp', 'utf8') };
+  return ports.filter((port) => {
+    const [protocol = '', number = ''] = port.split('/');
+    const hex = Number(number).toString(16).toUpperCase().padStart(4, '0');
+    const state = protocol === 'tcp' ? '0A' : '07';
+    return new RegExp(`0100007F:${hex} 00000000:0000 ${state}`).test(tables[protocol as 'tcp' | 'udp']);
+  });
+}
