@@ -68,7 +68,11 @@ export class SeenWorld {
     this.#look();
     const keeper = this.#processes((words) => words.includes('held') && words.includes(this.#host.home));
     differ('keepers', keeper.length, 1);
-    differ('watchers', this.#processes((words) => words.includes('watch') && words.includes(this.#host.home)).length, 1);
+    differ(
+      'watchers',
+      this.#processes((words) => words.includes('watch') && words.includes(this.#host.home)).length,
+      1,
+    );
     const [inside] = keeper;
     if (inside === undefined) return found;
     this.#compareVms(expected, inside, differ);
@@ -82,9 +86,9 @@ export class SeenWorld {
     return found;
   }
 
-  /** Ports of the range that something listens on. */
-  listening(ports: readonly string[]): readonly string[] {
-    return listening(ports);
+  /** Whose API socket it is, out of these. */
+  ownerOf(socket: string, addresses: readonly Address[]): Address | undefined {
+    return addresses.find((address) => socket.startsWith(`${this.#layout.vmPaths(address).run}/`));
   }
 
   /** Pids and command lines that name something of this home; one look at /proc for all questions. */
@@ -93,7 +97,8 @@ export class SeenWorld {
       if (!/^\d+$/.test(name)) return [];
       try {
         const text = readFileSync(`/proc/${name}/cmdline`, 'utf8');
-        if (!text.includes(this.#host.home) || /^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${name}/stat`, 'latin1'))) return [];
+        if (!text.includes(this.#host.home) || /^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${name}/stat`, 'latin1')))
+          return [];
         return [{ pid: Number(name), words: text.split('\0') }];
       } catch {
         return [];
@@ -127,7 +132,9 @@ export class SeenWorld {
   #compareVms(expected: Expected, keeper: number, differ: Differ): void {
     const running = new Map<string, number[]>();
     for (const address of Object.keys(expected.vms)) running.set(address, []);
-    for (const pid of this.#processes((words) => words.includes('--event-monitor') && words.some((word) => word.includes(this.#layout.runDir)))) {
+    for (const pid of this.#processes(
+      (words) => words.includes('--event-monitor') && words.some((word) => word.includes(this.#layout.runDir)),
+    )) {
       const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
       const address = Object.keys(expected.vms).find((one) => words.includes(this.#layout.vmPaths(one as Address).run));
       if (address === undefined) differ('a VMM that nobody asked for', words.replaceAll('\0', ' '), undefined);
@@ -163,7 +170,11 @@ export class SeenWorld {
       differ(`${address} disk ${name} file`, statSync(path).size / mebibyte, disk.size);
     }
     const nics = Object.keys(vm.nics).sort();
-    differ(`${address} NICs`, [...told.nics].map(([nic, { tap }]) => [nic, tap]).sort(), nics.map((nic) => [nic, tapName(address, nic)]));
+    differ(
+      `${address} NICs`,
+      [...told.nics].map(([nic, { tap }]) => [nic, tap]).sort(),
+      nics.map((nic) => [nic, tapName(address, nic)]),
+    );
     this.#compareSeed(address, vm, told, readFileSync(join(paths.data, 'seed.img'), 'latin1'), differ);
   }
 
@@ -184,10 +195,19 @@ export class SeenWorld {
   #compareLinks(expected: Expected, keeper: number, differ: Differ): void {
     const links = linksIn(keeper);
     const bridges = Object.keys(expected.networks).map((name) => bridgeName(name));
-    differ('bridges', links.filter((link) => link.ifname.startsWith('sbxb')).map((link) => link.ifname).sort(), [...bridges].sort());
+    differ(
+      'bridges',
+      links
+        .filter((link) => link.ifname.startsWith('sbxb'))
+        .map((link) => link.ifname)
+        .sort(),
+      [...bridges].sort(),
+    );
     for (const [name, { subnet }] of Object.entries(expected.networks)) {
       const addresses = links.find((link) => link.ifname === bridgeName(name))?.addr_info ?? [];
-      const seen = addresses.filter(({ family }) => family === 'inet').map(({ local, prefixlen }) => `${local}/${prefixlen}`);
+      const seen = addresses
+        .filter(({ family }) => family === 'inet')
+        .map(({ local, prefixlen }) => `${local}/${prefixlen}`);
       if (subnet === null) differ(`${name} has one address`, seen.length, 1);
       else differ(`${name} address`, seen, [`10.70.${subnet}.1/24`]);
     }
@@ -201,15 +221,27 @@ export class SeenWorld {
   }
 
   #compareFiles(expected: Expected, differ: Differ): void {
-    const sizes = filesIn(this.#layout.volumesDir).map((name) => [name, statSync(join(this.#layout.volumesDir, name)).size / mebibyte]);
-    differ('volumes', sizes.sort(), Object.entries(expected.volumes).map(([name, size]) => [`${name}.raw`, size]).sort());
-    const wanted = new Map(Object.entries(expected.vms).map(([address, vm]) => [this.#layout.vmPaths(address as Address).data, vm]));
+    const sizes = filesIn(this.#layout.volumesDir).map((name) => [
+      name,
+      statSync(join(this.#layout.volumesDir, name)).size / mebibyte,
+    ]);
+    differ(
+      'volumes',
+      sizes.sort(),
+      Object.entries(expected.volumes)
+        .map(([name, size]) => [`${name}.raw`, size])
+        .sort(),
+    );
+    const wanted = new Map(
+      Object.entries(expected.vms).map(([address, vm]) => [this.#layout.vmPaths(address as Address).data, vm]),
+    );
     for (const name of filesIn(join(this.#layout.dataDir, 'vms'))) {
       const vm = wanted.get(join(this.#layout.dataDir, 'vms', name));
       if (vm === undefined) differ('a folder of a VM that nobody asked for', name, undefined);
       const disks = filesIn(join(this.#layout.dataDir, 'vms', name)).filter((file) => file.startsWith('disk-'));
       for (const disk of disks)
-        if (vm !== undefined && vm.disks[disk.slice(5, -4)] === undefined) differ(`a disk that nobody asked for in ${name}`, disk, undefined);
+        if (vm !== undefined && vm.disks[disk.slice(5, -4)] === undefined)
+          differ(`a disk that nobody asked for in ${name}`, disk, undefined);
     }
     differ('journal', existsSync(this.#layout.journalPath), false);
   }
@@ -226,7 +258,8 @@ type Differ = (what: string, seen: unknown, wanted: unknown) => void;
 function toldBy(config: Body): Told {
   const mark = config.platform.oem_strings?.find((one) => one.startsWith('sbx:memory-max='));
   const size = config.memory.size / mebibyte;
-  const max = mark === undefined ? size + (config.memory.hotplug_size ?? 0) / mebibyte : Number(mark.slice(15)) / mebibyte;
+  const max =
+    mark === undefined ? size + (config.memory.hotplug_size ?? 0) / mebibyte : Number(mark.slice(15)) / mebibyte;
   const told: Told = {
     cpus: config.cpus.boot_vcpus,
     cpusMax: config.cpus.max_vcpus,
@@ -275,7 +308,9 @@ interface Link {
 
 function linksIn(pid: number): readonly Link[] {
   const user = process.getuid?.() === 0 ? [] : ['-U', '--preserve-credentials'];
-  return JSON.parse(execFileSync('nsenter', [...user, '-n', '-t', String(pid), 'ip', '-j', 'addr', 'show'], { encoding: 'utf8' }));
+  return JSON.parse(
+    execFileSync('nsenter', [...user, '-n', '-t', String(pid), 'ip', '-j', 'addr', 'show'], { encoding: 'utf8' }),
+  );
 }
 
 /** Which of these ports of 127.0.0.1 something listens on, as the kernel's tables say. */

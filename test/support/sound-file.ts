@@ -14,8 +14,12 @@ export interface SoundFile extends Omit<FileModel, 'vms'> {
   readonly vms: Readonly<Record<string, SoundVm>>;
 }
 
-/** Leaves out what would contradict something else. */
-export function soundFile(file: FileModel): SoundFile {
+/** Leaves out what would contradict something else, or what was applied before: volumes do not shrink. */
+export function soundFile(given: FileModel, before?: SoundFile): SoundFile {
+  const volumes = Object.entries(given.volumes).map(
+    ([name, volume]) => [name, { ...volume, size: Math.max(volume.size, before?.volumes[name]?.size ?? 0) }] as const,
+  );
+  const file = { ...given, volumes: Object.fromEntries(volumes) };
   const taken = new Set<string>();
   const take = (key: string): boolean => !taken.has(key) && taken.add(key) !== undefined;
   let room = instancesMax;
@@ -42,7 +46,9 @@ export function soundFile(file: FileModel): SoundFile {
       networks,
       hostname: single ? vm.hostname : null,
       root: vm.image === 'bare' ? null : vm.root,
-      volumes: Object.fromEntries(Object.entries(vm.volumes).filter(([, disk]) => file.volumes[disk.volume] !== undefined)),
+      volumes: Object.fromEntries(
+        Object.entries(vm.volumes).filter(([, disk]) => file.volumes[disk.volume] !== undefined),
+      ),
       dependsOn: Object.fromEntries(
         Object.entries(vm.dependsOn).filter(([other]) => other < name && vms[other] !== undefined),
       ),
@@ -95,7 +101,8 @@ function sharing(vms: Readonly<Record<string, SoundVm>>): Readonly<Record<string
   return Object.fromEntries(
     Object.entries(once).map(([name, vm]) => {
       const volumes = Object.entries(vm.volumes).map(
-        ([disk, { volume, readonly }]) => [disk, { volume, readonly: readonly || (users.get(volume) ?? 0) > 1 }] as const,
+        ([disk, { volume, readonly }]) =>
+          [disk, { volume, readonly: readonly || (users.get(volume) ?? 0) > 1 }] as const,
       );
       return [name, { ...vm, volumes: Object.fromEntries(volumes) }];
     }),
@@ -176,7 +183,9 @@ export interface ExpectedVm {
   readonly hostname: string;
   readonly env: Readonly<Record<string, string>>;
   /** Least size: what a VM had before is never cut */
-  readonly disks: Readonly<Record<string, { readonly size: number; readonly volume: string | null; readonly readonly: boolean }>>;
+  readonly disks: Readonly<
+    Record<string, { readonly size: number; readonly volume: string | null; readonly readonly: boolean }>
+  >;
   readonly nics: Readonly<Record<string, string | null>>;
 }
 
@@ -200,7 +209,9 @@ export function expectedOf(file: SoundFile, firstPort: number, before: Expected 
     }
   }
   const ports = Object.values(file.vms).flatMap((vm) =>
-    vm.keys.length === 0 ? [] : Object.values(vm.networks).flatMap((nic) => nic.ports.flatMap((port) => hostPort(port, firstPort))),
+    vm.keys.length === 0
+      ? []
+      : Object.values(vm.networks).flatMap((nic) => nic.ports.flatMap((port) => hostPort(port, firstPort))),
   );
   return {
     vms,
@@ -224,7 +235,11 @@ function hostPort(port: string, firstPort: number): readonly string[] {
 function expectedVm(file: SoundFile, name: string, vm: SoundVm, key: string | null): ExpectedVm {
   const own = mapped(vm.scratch, (size) => ({ size, volume: null, readonly: false }));
   const root = vm.image === 'bare' ? {} : { root: { size: vm.root ?? 1, volume: null, readonly: false } };
-  const volumes = mapped(vm.volumes, ({ volume, readonly }) => ({ size: file.volumes[volume]?.size ?? 0, volume, readonly }));
+  const volumes = mapped(vm.volumes, ({ volume, readonly }) => ({
+    size: file.volumes[volume]?.size ?? 0,
+    volume,
+    readonly,
+  }));
   return {
     running: vm.state === 'running',
     cpus: vm.cpus.count,

@@ -1,0 +1,104 @@
+// One link of a chain of generated files: applied over the one before, and looked at from all sides.
+import { readdirSync } from 'node:fs';
+import type { Address } from '../../src/core/address.ts';
+import type { Diagnostic } from '../../src/core/diagnostic.ts';
+import { isEmptyPlan } from '../../src/core/plan/plan.ts';
+import type { FakeHub, FakeSettings } from '../fakes/cloud-hypervisor/install.ts';
+import { type FakeHost, makeFakeHost } from './fake-host.ts';
+import type { FileModel } from './generated-files.ts';
+import { unkept } from './kept.ts';
+import { processesOf } from './sandbox-host.ts';
+import { SeenWorld } from './seen-world.ts';
+import { type Expected, expectedOf, fileText, type SoundFile, soundFile } from './sound-file.ts';
+import type { Tally } from './tally.ts';
+
+/** Ports that files of this process publish; below the range that the kernel hands out. */
+const firstPort = 30_100 + (process.pid % 250) * 10;
+
+export interface ChainHost extends FakeHost {
+  readonly world: SeenWorld;
+  readonly writeFile: (file: FileModel) => void;
+}
+
+/** What was applied last, and what the host shows since. */
+export interface ChainLink {
+  readonly file: SoundFile;
+  readonly text: string;
+  readonly expected: Expected;
+}
+
+/** A fresh host for a chain. */
+export async function makeChainHost(hub: FakeHub, settings: FakeSettings = {}): Promise<ChainHost> {
+  const host = await makeFakeHost(hub, settings);
+  const write = (file: FileModel): void => host.write(fileText(soundFile(file), firstPort));
+  return { ...host, world: new SeenWorld(host), writeFile: write };
+}
+
+/** Applies a file; throws when the plan after it is not empty, the host shows something else, or the plan was not kept. */
+export async function applyOver(
+  host: ChainHost,
+  model: FileModel,
+  before: ChainLink | undefined,
+  tally: Tally,
+): Promise<ChainLink> {
+  const file = soundFile(model, before?.file);
+  const text = fileText(file, firstPort);
+  if (before !== undefined && (before.text !== text || before.file.token !== file.token)) tally.pairs += 1;
+  host.write(text);
+  const expected = expectedOf(file, firstPort, before?.expected);
+  const story = (): string => `\nbefore: ${before?.text}\nafter:  ${text}`;
+  const planned = must(await host.plan({ token: file.token }), 'the plan', story);
+  tally.take(planned.plan);
+  const called = (await host.fake.calls()).length;
+  const result = must(await host.apply(planned), 'the apply', story);
+  if (result.status !== 'complete') throw new TypeError(`the apply ended ${JSON.stringify(result, null, 1)}${story()}`);
+  const problems = unkept(planned.plan, (await host.fake.calls()).slice(called), (socket) =>
+    host.world.ownerOf(socket, [...Object.keys(before?.expected.vms ?? {}), ...Object.keys(expected.vms)] as Address[]),
+  );
+  if (problems.length > 0) throw new TypeError(`the plan was not kept: ${problems.join('; ')}${story()}`);
+  const again = must(await host.plan({ token: file.token }), 'the plan after it', story);
+  if (!isEmptyPlan(again.plan) || again.plan.drift.length > 0)
+    throw new TypeError(
+      `the next plan is not empty: ${JSON.stringify([again.plan.changes, again.plan.drift])}${story()}`,
+    );
+  const differences = await host.world.differences(expected);
+  if (differences.length > 0) throw new TypeError(`the host shows something else: ${differences.join('; ')}${story()}`);
+  return { file, text, expected };
+}
+
+/** Destroys the sandbox; throws when anything is left. */
+export async function destroyAll(host: ChainHost, tally: Tally): Promise<void> {
+  const planned = must(
+    await host.plan({ mode: 'destroy', token: 'any', purge: true }),
+    'the plan to destroy',
+    () => '',
+  );
+  tally.take(planned.plan);
+  const result = must(await host.apply(planned), 'the destroy', () => '');
+  if (result.status !== 'complete') throw new TypeError(`the destroy ended ${JSON.stringify(result)}`);
+  const left = leftoversOf(host);
+  if (left.length > 0) throw new TypeError(`destroy left ${left.join(', ')}`);
+}
+
+const homeKeeps = new Set(['key', 'known.json', 'host.json', 'host.lock', 'cache', 'backups']);
+
+/** Processes of a home, and files that belong to a sandbox. */
+export function leftoversOf({ home }: Pick<FakeHost, 'home'>): readonly string[] {
+  const files = readdirSync(home, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => `${entry.parentPath}/${entry.name}`.slice(home.length + 1))
+    .filter((path) => !homeKeeps.has(path.split('/')[0] ?? '') && !path.endsWith('.lock'));
+  return [...files.map((path) => `file ${path}`), ...processesOf(home).map(({ words }) => `process ${words}`)];
+}
+
+function must<T>(
+  checked:
+    | { readonly ok: true; readonly value: T }
+    | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] },
+  what: string,
+  story: () => string,
+): T {
+  if (checked.ok) return checked.value;
+  const said = checked.diagnostics.map(({ code, detail }) => `${code} ${detail}`);
+  throw new TypeError(`${what} was refused: ${said.join('; ')}${story()}`);
+}

@@ -1,0 +1,35 @@
+// Settings that all property tests share: how many cases, from which seed, and where they cannot run.
+import { spawnSync } from 'node:child_process';
+
+/** Whether the long forms are asked for: SBX_SOAK=1. */
+export const soak: boolean = process.env['SBX_SOAK'] === '1';
+
+/** fast-check's settings; SBX_SEED and SBX_RUNS override. A found failure is made smaller for five minutes at most. */
+export function propertyOptions(runs: { readonly few: number; readonly many: number }): {
+  readonly seed: number;
+  readonly numRuns: number;
+  readonly interruptAfterTimeLimit: number;
+  readonly markInterruptAsFailure: true;
+  readonly endOnFailure: boolean;
+} {
+  const seed = Number(process.env['SBX_SEED'] ?? Date.now() % 2 ** 31);
+  const numRuns = Number(process.env['SBX_RUNS'] ?? (soak ? runs.many : runs.few));
+  const limitMs = soak ? 20 * 3600_000 : 18 * 60_000;
+  return {
+    seed,
+    numRuns,
+    interruptAfterTimeLimit: limitMs,
+    markInterruptAsFailure: true,
+    endOnFailure: process.env['SBX_NO_SHRINK'] === '1',
+  };
+}
+
+/** Why sandboxes with namespaces of their own cannot be made here; false when they can. */
+export function cannotOpenSpaces(): string | false {
+  for (const program of ['unshare', 'nsenter', 'ip', 'slirp4netns', 'nft', 'perl']) {
+    if (spawnSync('/bin/sh', ['-c', `PATH=$PATH:/usr/sbin:/sbin command -v ${program}`]).status !== 0)
+      return `needs ${program}`;
+  }
+  const flags = process.getuid?.() === 0 ? ['-n'] : ['-U', '-r', '-n'];
+  return spawnSync('unshare', [...flags, 'true']).status === 0 ? false : 'needs network namespaces';
+}
