@@ -14,13 +14,15 @@ export function selectTargets(
 ): ReadonlyMap<Address, Outcome> {
   if (targets.length === 0) return outcomes;
   const selected = new Set<Address>();
+  const bringsAlong = (address: Address): readonly Address[] => {
+    if (only) return [];
+    if (outcomes.get(address)?.change?.action !== 'delete') return dependsOn(address);
+    return [...outcomes.keys()].filter((other) => dependsOn(other).includes(address));
+  };
   const visit = (address: Address): void => {
     if (selected.has(address) || !outcomes.has(address)) return;
     selected.add(address);
-    if (only) return;
-    const goes = outcomes.get(address)?.change?.action === 'delete';
-    if (!goes) for (const needed of dependsOn(address)) visit(needed);
-    else for (const other of outcomes.keys()) if (dependsOn(other).includes(address)) visit(other);
+    bringsAlong(address).forEach(visit);
   };
   for (const address of outcomes.keys()) if (targets.some((target) => covers(target, address))) visit(address);
   return new Map([...outcomes].filter(([address]) => selected.has(address)));

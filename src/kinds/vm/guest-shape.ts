@@ -6,6 +6,8 @@ import { type AgentSession, openAgentSession } from '../../guest/agent.ts';
 import type { VmmDriver, VmRef } from '../../vmm/driver.ts';
 
 const patienceMs = 15_000;
+/** A busy guest takes its time; one without an agent costs this much once. */
+const agentPatienceMs = 10_000;
 
 export interface GuestShapeRequest {
   readonly driver: VmmDriver;
@@ -17,7 +19,7 @@ export interface GuestShapeRequest {
 /** Waits until the guest uses so many vCPUs. A guest without an agent is taken at the VMM's word; SBX8011 when it is known not to. */
 export async function waitForGuestShape({ driver, ref, context, cpus }: GuestShapeRequest): Promise<void> {
   const session = await openAgentSession(() => driver.openAgent(ref), {
-    timeoutMs: 3000,
+    timeoutMs: agentPatienceMs,
     signal: context.signal,
   }).catch(() => undefined);
   if (session === undefined) {
