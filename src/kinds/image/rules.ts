@@ -6,6 +6,7 @@ import type { FieldChange } from '../../core/plan/plan.ts';
 import { absent, isSame, shown } from '../../core/plan/values.ts';
 import type { ImageAttrs } from '../../core/state/attrs.ts';
 import type { ImageRecord } from '../../core/state/state.ts';
+import { usersOf } from '../in-use.ts';
 
 type ImageSubject = Subject<ImageAttrs, ImageRecord>;
 
@@ -16,7 +17,7 @@ export const imageRules: KindRules<'image'> = {
   }),
   dependsOn: () => [],
   plan: (subject, context) => {
-    if (subject.attrs === undefined) return release(subject);
+    if (subject.attrs === undefined) return usersOf(subject.address, context).length > 0 ? noOutcome : release(subject);
     const observation = context.observed.images.get(subject.address);
     if (observation?.problem !== undefined) {
       context.report(diagnostic('SBX3120', { address: subject.address, detail: observation.problem }));

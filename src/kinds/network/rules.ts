@@ -15,6 +15,7 @@ import { absent, isSame, shown } from '../../core/plan/values.ts';
 import type { NetworkAttrs } from '../../core/state/attrs.ts';
 import type { NetworkRecord } from '../../core/state/state.ts';
 import { type Cost, costOf, impactTable } from '../impacts.ts';
+import { refuseInUse } from '../in-use.ts';
 
 type NetworkSubject = Subject<NetworkAttrs, NetworkRecord>;
 
@@ -99,6 +100,7 @@ function update(subject: NetworkSubject, attrs: NetworkAttrs, record: NetworkRec
 
 function remove(subject: NetworkSubject, record: NetworkRecord, context: PlanContext): Outcome {
   const { address } = subject;
+  if (refuseInUse(address, context)) return noOutcome;
   const requires = context.dependants(address).map((dependant) => ({ address: dependant, point: 'gone' as const }));
   const options = { before: { ...record, status: 'deleting' } as const, requires, after: { type: 'removed' } as const };
   const steps = [draftStep(address, { op: 'network.remove' }, options)];

@@ -1,12 +1,12 @@
 // What the sandbox itself is to the planner: folders, namespace, holder with its lease, uplink, packet filter, published ports.
 import { type Address, sandboxAddress, shortName } from '../../core/address.ts';
-import type { DesiredVm } from '../../core/desired.ts';
+import type { DesiredVm, PublishedPort } from '../../core/desired.ts';
 import type { SandboxObservation } from '../../core/observed.ts';
 import { draftStep, free, idsOf } from '../../core/plan/change.ts';
 import { type DraftStep, type KindRules, noOutcome, type Outcome, type PlanContext } from '../../core/plan/context.ts';
 import type { Drift, FieldChange } from '../../core/plan/plan.ts';
 import { absent, isSame, shown } from '../../core/plan/values.ts';
-import type { Forward, SandboxAttrs } from '../../core/state/attrs.ts';
+import type { Forward, SandboxAttrs, VmAttrs } from '../../core/state/attrs.ts';
 import type { SandboxRecord } from '../../core/state/state.ts';
 import { forwardKey, forwardName } from '../../core/uplink-ports.ts';
 import { impactTable } from '../impacts.ts';
@@ -18,7 +18,7 @@ export const sandboxRules: KindRules<'sandbox'> = {
     for (const resource of context.desired.values()) {
       if (resource.kind === 'network')
         networks[shortName(resource.address)] = { mode: resource.mode, subnet: resource.subnet };
-      if (resource.kind === 'vm') forwards.push(...forwardsOf(resource));
+      if (resource.kind === 'vm') forwards.push(...forwardsOf(resource, context));
     }
     const { connectivity } = context.observed.host;
     const inside = connectivity === 'namespace';
@@ -39,10 +39,25 @@ export const sandboxRules: KindRules<'sandbox'> = {
   },
 };
 
-function forwardsOf(vm: DesiredVm): readonly Forward[] {
-  return [...vm.nics].flatMap(([network, nic]) =>
-    nic.ports.map((port) => ({ ...port, vm: vm.address, network, guestIp: nic.ip })),
-  );
+/** Published ports of a VM, at the addresses that it will have; those that its lifecycle ignores stay as they are recorded. */
+function forwardsOf(vm: DesiredVm, context: PlanContext): readonly Forward[] {
+  const nics = (context.plannedAttrs(vm.address) as VmAttrs | undefined)?.nics ?? {};
+  const record = context.record(sandboxAddress);
+  const recorded = record?.kind === 'sandbox' && context.record(vm.address) !== undefined ? record.attrs.forwards : [];
+  return Object.entries(nics).flatMap(([network, { ip }]) => {
+    const field = `networks.${network}.ports`;
+    const isIgnored = vm.lifecycle.ignoreChanges.some(
+      (ignored) => field === ignored || field.startsWith(`${ignored}.`),
+    );
+    const kept = recorded.filter((forward) => forward.vm === vm.address && forward.network === network);
+    const ports: readonly PublishedPort[] =
+      isIgnored && context.record(vm.address) !== undefined ? kept.map(portOf) : (vm.nics.get(network)?.ports ?? []);
+    return ports.map((port) => ({ ...port, vm: vm.address, network, guestIp: ip }));
+  });
+}
+
+function portOf({ hostIp, hostPort, guestPort, protocol }: Forward): PublishedPort {
+  return { hostIp, hostPort, guestPort, protocol };
 }
 
 /** A forward as people read it. */

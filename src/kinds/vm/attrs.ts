@@ -1,10 +1,11 @@
 // From a desired VM to what is recorded of it.
-import { kindOf } from '../../core/address.ts';
+import { type Address, kindOf } from '../../core/address.ts';
 import type { DesiredDisk, DesiredVm } from '../../core/desired.ts';
 import type { PlanContext } from '../../core/plan/context.ts';
 import { valueAt, withValueAt } from '../../core/plan/values.ts';
 import type { DiskAttrs, ImageAttrs, NicAttrs, VmAttrs, VolumeAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
+import { needsOf } from '../in-use.ts';
 import { vmFields } from './fields.ts';
 
 /** Attributes of a desired VM. Fields under `ignore_changes` keep what is recorded. */
@@ -72,30 +73,44 @@ function mapValues<V, W>(map: ReadonlyMap<string, V>, change: (value: V) => W): 
   return result;
 }
 
-/** Paths in the attributes that a field path of the file covers: itself and everything below. */
 function keepIgnored(attrs: VmAttrs, record: VmRecord): VmAttrs {
   let kept = attrs;
   for (const ignored of attrs.lifecycle.ignoreChanges) {
-    for (const path of pathsOf(ignored)) kept = withValueAt(kept, path, valueAt(record.attrs, path));
+    for (const path of pathsOf(ignored)) kept = keep(kept, record.attrs, path);
   }
   return kept;
 }
 
-/** A field path in the words of the file as paths in the attributes. */
+/** The attributes with one value as it was. What is inside of a device has no meaning where the device comes, goes or changes its type. */
+function keep(attrs: VmAttrs, recorded: VmAttrs, path: readonly string[]): VmAttrs {
+  if (path.length > 2) {
+    const [now, was] = [attrs, recorded].map((each) => valueAt(each, path.slice(0, 2)));
+    if (now === undefined || was === undefined) return attrs;
+    if (valueAt(now, ['type']) !== valueAt(was, ['type'])) return attrs;
+  }
+  return withValueAt(attrs, path, valueAt(recorded, path));
+}
+
+/** Words of the file whose place in the attributes has another name. */
+const renamed: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  disks: { size: 'sizeBytes' },
+  nics: { address: 'ip', ports: 'forwards' },
+};
+
+/** A field path in the words of the file as paths in the attributes: itself and everything below. */
 function pathsOf(field: string): readonly (readonly string[])[] {
   const scalar = vmFields
     .filter((rule) => rule.field === field || rule.field.startsWith(`${field}.`))
     .map((rule) => rule.path);
   if (scalar.length > 0) return scalar;
-  const [first = '', ...rest] = field.split('.');
-  return [[first === 'networks' ? 'nics' : first, ...rest]];
+  const [word = '', name, ...rest] = field.split('.');
+  const first = word === 'networks' ? 'nics' : word;
+  if (name === undefined) return [[first]];
+  return [[first, name, ...rest.map((key) => renamed[first]?.[key] ?? key)]];
 }
 
 /** What must be there before a VM. */
-export function vmDependsOn(desired: DesiredVm): readonly VmRecord['address'][] {
-  const all = new Set<VmRecord['address']>([desired.image]);
-  for (const disk of desired.disks.values()) if (disk.type === 'volume') all.add(disk.volume);
-  for (const nic of desired.nics.values()) all.add(nic.network);
-  for (const { address } of desired.dependsOn) if (kindOf(address) === 'vm') all.add(address);
-  return [...all];
+export function vmDependsOn(desired: DesiredVm, attrs: VmAttrs): readonly Address[] {
+  const vms = desired.dependsOn.map(({ address }) => address).filter((address) => kindOf(address) === 'vm');
+  return [...new Set([...needsOf(attrs), ...vms])];
 }

@@ -53,7 +53,9 @@ export function fieldChanges(
   const fields: FieldChange[] = [];
   const add = (field: string, from: PlanValue, to: PlanValue, at: Cost, rule: Partial<FieldRule> = {}): void => {
     const waits = !alive && at.impact !== 'replace' && rule.recordOnly !== true;
-    const price = waits ? { impact: 'next-boot' as const, reason: shallRun(planned) ? 'it starts with it' : 'it does not run' } : at;
+    const price = waits
+      ? { impact: 'next-boot' as const, reason: shallRun(planned) ? 'it starts with it' : 'it does not run' }
+      : at;
     fields.push({ field, from, to, ...price, ...(rule.unit === undefined ? {} : { unit: rule.unit }) });
   };
   for (const rule of vmFields) {

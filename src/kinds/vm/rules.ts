@@ -5,6 +5,7 @@ import type { VmObservation } from '../../core/observed.ts';
 import { free, highestImpact, idsOf } from '../../core/plan/change.ts';
 import { type KindRules, noOutcome, type Outcome, type PlanContext, type Subject } from '../../core/plan/context.ts';
 import type { Drift, FieldChange, Price } from '../../core/plan/plan.ts';
+import { covers } from '../../core/plan/targets.ts';
 import { absent, isSame, shown } from '../../core/plan/values.ts';
 import type { VmAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
@@ -172,7 +173,7 @@ function needsChange({ dependsOn }: VmSubject, record: VmRecord): readonly Field
 }
 
 function forcedReplacement(subject: VmSubject, attrs: VmAttrs, context: PlanContext): string | undefined {
-  if (context.options.replace.includes(subject.address)) return 'asked for with --replace';
+  if (context.options.replace.some((named) => covers(named, subject.address))) return 'asked for with --replace';
   const trigger = attrs.lifecycle.replaceTriggeredBy.find((other) => context.changes(other));
   return trigger === undefined ? undefined : `${trigger} changes (replace_triggered_by)`;
 }

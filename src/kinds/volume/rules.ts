@@ -15,6 +15,7 @@ import type { VolumeAttrs } from '../../core/state/attrs.ts';
 import type { VolumeRecord } from '../../core/state/state.ts';
 import { formatSize } from '../../core/units.ts';
 import { costOf, impactTable } from '../impacts.ts';
+import { refuseInUse } from '../in-use.ts';
 
 type VolumeSubject = Subject<VolumeAttrs, VolumeRecord>;
 
@@ -72,7 +73,12 @@ function update(
   const { address } = subject;
   const drift: Drift[] = [];
   if (observedBytes !== record.attrs.sizeBytes) {
-    const remedy = observedBytes < attrs.sizeBytes ? 'grow it' : 'none: a volume is never cut';
+    const remedy =
+      observedBytes < attrs.sizeBytes
+        ? 'grow it'
+        : observedBytes === attrs.sizeBytes
+          ? 'none: the file asks for the same now'
+          : 'none: a volume is never cut';
     drift.push({
       address,
       field: 'size',
@@ -82,15 +88,15 @@ function update(
       unit: 'bytes',
     });
   }
-  if (attrs.sizeBytes < observedBytes) {
-    const detail = `${address} has ${formatSize(observedBytes)} and cannot be cut to ${formatSize(attrs.sizeBytes)}: its end would be lost.`;
+  if (attrs.sizeBytes < record.attrs.sizeBytes) {
+    const detail = `${address} has ${formatSize(Math.max(observedBytes, record.attrs.sizeBytes))} and cannot be cut to ${formatSize(attrs.sizeBytes)}: its end would be lost.`;
     context.report(diagnostic('SBX3110', { address, detail, hint: 'Declare a new volume and copy what you need.' }));
     return { steps: [], drift };
   }
   const fields: FieldChange[] = [];
   const steps: DraftStep[] = [];
-  if (attrs.sizeBytes > observedBytes) {
-    fields.push(sizeField(observedBytes, attrs.sizeBytes));
+  if (attrs.sizeBytes > Math.min(observedBytes, record.attrs.sizeBytes)) {
+    fields.push(sizeField(Math.min(observedBytes, record.attrs.sizeBytes), attrs.sizeBytes));
     const after = { type: 'patched', attrs: { sizeBytes: attrs.sizeBytes } } as const;
     steps.push(draftStep(address, { op: 'volume.grow', sizeBytes: attrs.sizeBytes }, { reaches: ['present'], after }));
   }
@@ -121,6 +127,7 @@ function remove(subject: VolumeSubject, record: VolumeRecord, context: PlanConte
     );
     return noOutcome;
   }
+  if (refuseInUse(address, context)) return noOutcome;
   const before: VolumeRecord = { ...record, status: 'deleting' };
   const requires = context.dependants(address).map((dependant) => ({ address: dependant, point: 'gone' as const }));
   const steps = [draftStep(address, { op: 'volume.delete' }, { before, requires, after: { type: 'removed' } })];
