@@ -44,6 +44,8 @@ nsenter -t "$outside" -n ip addr add 192.0.2.2/24 dev wan0
 nsenter -t "$outside" -n ip link set wan0 up
 for protocol in tcp udp; do
   nsenter -t "$outside" -n node "$here/echo-server.mjs" "$protocol" 192.0.2.2 8000 outside >/dev/null &
+  # Port 8000, as the kernel writes it.
+  while ! grep -q ':1F40 ' "/proc/$outside/net/$protocol"; do sleep 0.01; done
 done
 
 code=0
