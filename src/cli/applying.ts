@@ -20,6 +20,7 @@ import { writeKnown } from '../store/known-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { readSnapshot } from '../store/snapshot.ts';
 import { removeState, settleJournal, writeState } from '../store/state-file.ts';
+import { commandWords } from './command-words.ts';
 import { type MadePlan, makePlan } from './planning.ts';
 import type { ApplyOptions, PlanRequest } from './services.ts';
 import type { Workplace } from './session.ts';
@@ -39,7 +40,7 @@ export async function applyMade(
   await ensurePrivateFolder(statesDir(layout.home)).catch(homeFailure(`make ${statesDir(layout.home)}`));
   const lock = await acquireLock(layout.lockPath, {
     timeoutMs: options.lockTimeoutMs,
-    owner: { user: userInfo().username, command: `sbx ${process.argv.slice(2).join(' ')}`.slice(0, 200) },
+    owner: { user: userInfo().username, command: commandWords(process.argv.slice(2)) },
     signal: options.signal,
   });
   if (!lock.ok) return lock;

@@ -1,0 +1,15 @@
+// The command line of this process as others may read it: who holds a lock, which apply wrote a journal.
+
+/** Words of a command line without the values of variables, which may be secret. At most 200 characters. */
+export function commandWords(argv: readonly string[]): string {
+  const words = argv.map((word, at) => {
+    if (argv[at - 1] === '--var') return withoutValue(word);
+    return word.startsWith('--var=') ? `--var=${withoutValue(word.slice('--var='.length))}` : word;
+  });
+  return `sbx ${words.join(' ')}`.slice(0, 200);
+}
+
+function withoutValue(assignment: string): string {
+  const at = assignment.indexOf('=');
+  return at === -1 ? assignment : `${assignment.slice(0, at)}=…`;
+}
