@@ -1,6 +1,5 @@
 // Applying: under the lock, exactly the plan that was shown, or a refusal because the world moved.
 import { randomUUID } from 'node:crypto';
-import { userInfo } from 'node:os';
 import type { Address } from '../core/address.ts';
 import { type Checked, failed, ok } from '../core/checked.ts';
 import { diagnostic } from '../core/diagnostic.ts';
@@ -20,7 +19,7 @@ import { writeKnown } from '../store/known-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { readSnapshot } from '../store/snapshot.ts';
 import { removeState, settleJournal, writeState } from '../store/state-file.ts';
-import { commandWords } from './command-words.ts';
+import { commandWords, userWords } from './command-words.ts';
 import { type MadePlan, makePlan } from './planning.ts';
 import type { ApplyOptions, PlanRequest } from './services.ts';
 import type { Workplace } from './session.ts';
@@ -40,7 +39,7 @@ export async function applyMade(
   await ensurePrivateFolder(statesDir(layout.home)).catch(homeFailure(`make ${statesDir(layout.home)}`));
   const lock = await acquireLock(layout.lockPath, {
     timeoutMs: options.lockTimeoutMs,
-    owner: { user: userInfo().username, command: commandWords(process.argv.slice(2)) },
+    owner: { user: userWords(), command: commandWords(process.argv.slice(2)) },
     signal: options.signal,
   });
   if (!lock.ok) return lock;

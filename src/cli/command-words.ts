@@ -1,4 +1,5 @@
-// The command line of this process as others may read it: who holds a lock, which apply wrote a journal.
+// This process as others may read it: who holds a lock, with which command.
+import { userInfo } from 'node:os';
 
 /** Words of a command line without the values of variables, which may be secret. At most 200 characters. */
 export function commandWords(argv: readonly string[]): string {
@@ -12,4 +13,13 @@ export function commandWords(argv: readonly string[]): string {
 function withoutValue(assignment: string): string {
   const at = assignment.indexOf('=');
   return at === -1 ? assignment : `${assignment.slice(0, at)}=…`;
+}
+
+/** Name of the user who runs this process; users that no database knows have a number only. */
+export function userWords(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.geteuid?.() ?? '?'}`;
+  }
 }
