@@ -177,7 +177,7 @@ t.test('the digest covers every source and every file that is read', async (t) =
   writeFileSync(join(folder, 'more.yaml'), 'expires: 4h\n');
   const digest = async (...files: string[]) => {
     const read = await readSources(optionsFor(folder, { files }));
-    return read.ok ? read.value.digest : undefined;
+    return read.ok ? read.value.digest() : undefined;
   };
   writeFileSync(join(folder, 'seed'), 'one');
   const first = await digest('sbx.yaml');
