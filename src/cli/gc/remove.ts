@@ -1,6 +1,5 @@
 // Removes what was found and approved: per sandbox under its lock, and only what a second look under the lock still finds.
 import { rm } from 'node:fs/promises';
-import { userInfo } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { Diagnostic } from '../../core/diagnostic.ts';
 import { toDiagnostic } from '../../core/errors.ts';
@@ -12,6 +11,7 @@ import { releasePorts } from '../../store/host-file.ts';
 import { listLayouts } from '../../store/list.ts';
 import { acquireLock } from '../../store/lock.ts';
 import { applyMade } from '../applying.ts';
+import { userWords } from '../command-words.ts';
 import { makePlan } from '../planning.ts';
 import type { PlanRequest } from '../services.ts';
 import { openWorkplace, type Workplace } from '../session.ts';
@@ -95,7 +95,7 @@ async function removeOf(
 }
 
 function owner(): { readonly user: string } {
-  return { user: userInfo().username };
+  return { user: userWords() };
 }
 
 /** The way that every sandbox goes: by a plan of its own. What of it is protected stays. */
