@@ -6,6 +6,8 @@ import t from 'tap';
 import { killQuietly, makeProgramHost, oneVm, type ProgramHost, whyNoProgram } from '../support/program-host.ts';
 import { processesOf } from '../support/sandbox-host.ts';
 
+t.setTimeout(110_000);
+
 interface Found {
   readonly found: readonly {
     readonly type: string;

@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 import t from 'tap';
 import { holds, makeProgramHost, oneVm, type ProgramHost, until, whyNoProgram } from '../support/program-host.ts';
 
+t.setTimeout(110_000);
+
 /** An apply that is in the middle of booting its VM, which takes `bootMs`. */
 async function booting(
   t: Parameters<typeof makeProgramHost>[0],

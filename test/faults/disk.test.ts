@@ -1,0 +1,86 @@
+// A disk that is full or read-only: nothing is lost, what cannot be written is said before anything is done, and with room again
+// the next apply finishes.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { holds, makeProgramHost, oneVm, until, whyNoProgram } from '../support/program-host.ts';
+import { processesOf } from '../support/sandbox-host.ts';
+import { noMount, smallDisk } from '../support/small-disk.ts';
+
+t.setTimeout(110_000);
+const skip = noMount ?? whyNoProgram;
+
+t.test(
+  'a disk that is full while the journal is written stops the apply; with room the next one finishes',
+  { skip, timeout: 100_000 },
+  async (t) => {
+    const disk = smallDisk(t, 8 * 1024);
+    const host = await makeProgramHost(t, {
+      home: join(disk.folder, 'h'),
+      settings: { LATENCY: JSON.stringify({ 'vm.boot': 2500 }) },
+    });
+    host.write(oneVm);
+    const apply = host.start('apply', '--auto-approve');
+    await until('the boot began', () => holds(host.journalPath, '"op":"vm.start"'));
+    disk.fill();
+    const { code, stderr } = await apply.ended;
+    t.equal(code, 1, 'the apply could not go on', { stderr });
+    t.match(stderr, /SBX4008/);
+    t.match(stderr, /no space left/i);
+    t.match(stderr, /Make room on that disk/);
+    const full = await host.sbx('plan');
+    t.equal(full.code, 0, 'a plan needs no room', { stderr: full.stderr });
+    t.match(full.stdout, /vm\.a/);
+    const again = await host.sbx('apply', '--auto-approve');
+    t.equal(again.code, 1, 'and an apply on the full disk says so');
+    t.match(again.stderr, /SBX4008/);
+    disk.free();
+    await host.fake.set({ LATENCY: '{}' });
+    const finished = await host.sbx('apply', '--auto-approve');
+    t.equal(finished.code, 0, 'with room it finishes', { stderr: finished.stderr });
+    t.strictSame(await host.changes(), []);
+    t.equal((await host.sbx('destroy', '--auto-approve')).code, 0);
+    t.strictSame(processesOf(host.home), []);
+  },
+);
+
+t.test(
+  'on a read-only home a plan works, and an apply says so before it does anything',
+  { skip, timeout: 100_000 },
+  async (t) => {
+    const disk = smallDisk(t, 8 * 1024);
+    const host = await makeProgramHost(t, { home: join(disk.folder, 'h') });
+    host.write(oneVm);
+    t.equal((await host.sbx('apply', '--auto-approve')).code, 0);
+    await host.calls();
+    const before = readFileSync(host.statePath, 'utf8');
+    disk.readOnly();
+    host.write(oneVm.replace('count: 1,', 'count: 2,'));
+    for (const args of [['plan'], ['status'], ['show'], ['output'], ['gc', '--dry-run'], ['validate']]) {
+      const { code, stderr } = await host.sbx(...args);
+      t.equal(code, 0, `sbx ${args.join(' ')} works`, { stderr });
+    }
+    const { code, stderr } = await host.sbx('apply', '--auto-approve');
+    t.equal(code, 1);
+    t.match(stderr, /SBX4008/);
+    t.match(stderr, /read-only/i);
+    t.notMatch(stderr, /SBX9/);
+    t.notOk((await host.calls()).includes('vm.resize'), 'nothing was done');
+    t.equal(readFileSync(host.statePath, 'utf8'), before);
+    spawnSync('mount', ['-o', 'remount,rw', disk.folder]);
+  },
+);
+
+t.test(
+  'a home that cannot be made is told before anything is done',
+  { skip: whyNoProgram, timeout: 60_000 },
+  async (t) => {
+    const host = await makeProgramHost(t);
+    host.write(oneVm);
+    const { code, stderr } = await host.sbx('apply', '--auto-approve', '--home', '/proc/nowhere');
+    t.equal(code, 1);
+    t.match(stderr, /SBX4008/);
+    t.notOk(existsSync(host.statePath));
+  },
+);
