@@ -25,7 +25,7 @@ async function withHub(work: (hub: FakeHub) => Promise<void>): Promise<void> {
 
 t.test('an apply is followed by an empty plan and a host that shows the file', { skip }, async (t) => {
   const tally = new Tally();
-  const options = propertyOptions({ few: 56, many: 2000 });
+  const options = propertyOptions({ few: 60, many: 2000 });
   t.comment(`seed ${options.seed}, ${options.numRuns} chains of ${files} files`);
   await withHub(async (hub) => {
     const property = fc.asyncProperty(chains(files), async (chain) => {

@@ -66,6 +66,12 @@ export async function applyOver(
   return { file, text, expected };
 }
 
+/** What a file leads to, without applying it. */
+export function linkTo(model: FileModel, before: ChainLink | undefined): ChainLink {
+  const file = soundFile(model, before?.file);
+  return { file, text: fileText(file, firstPort), expected: expectedOf(file, firstPort, before?.expected) };
+}
+
 /** Destroys the sandbox; throws when anything is left. */
 export async function destroyAll(host: ChainHost, tally: Tally): Promise<void> {
   const planned = must(
@@ -91,12 +97,13 @@ export function leftoversOf({ home }: Pick<FakeHost, 'home'>): readonly string[]
   return [...files.map((path) => `file ${path}`), ...processesOf(home).map(({ words }) => `process ${words}`)];
 }
 
-function must<T>(
+/** The value, or an error that says why there is none. */
+export function must<T>(
   checked:
     | { readonly ok: true; readonly value: T }
     | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] },
   what: string,
-  story: () => string,
+  story: () => string = () => '',
 ): T {
   if (checked.ok) return checked.value;
   const said = checked.diagnostics.map(({ code, detail }) => `${code} ${detail}`);

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
+import { installationOf } from '../../src/cli/installation.ts';
 import type { GlobalOptions, Planned, PlanRequest } from '../../src/cli/services.ts';
 import { createServices } from '../../src/cli/wire.ts';
 import type { Checked } from '../../src/core/checked.ts';
@@ -12,7 +13,8 @@ import { type FakeHub, type FakeSettings, type InstalledFake, installFake } from
 import { processesOf } from './sandbox-host.ts';
 
 const source = fileURLToPath(new URL('../../src/', import.meta.url));
-const program = fileURLToPath(new URL('../../dist/sbx.cjs', import.meta.url));
+/** The built sbx. */
+export const program: string = fileURLToPath(new URL('../../dist/sbx.cjs', import.meta.url));
 
 /** In memory where there is such a folder: thousands of syncs cost nothing there. */
 const fastFolder = existsSync('/dev/shm') ? '/dev/shm' : '/tmp';
@@ -53,12 +55,15 @@ export async function makeFakeHost(hub?: FakeHub, settings: FakeSettings = {}): 
   const events: EngineEvent[] = [];
   const surroundings = {
     environment: env,
-    installation: {
-      program,
-      holderScript: join(source, 'host/holder.sh'),
-      connectProbe: join(source, 'guest/connect-probe.ts'),
-      recipesDir: join(source, '../images'),
-    },
+    // That of the built program where there is one: both may then work on one home.
+    installation: existsSync(program)
+      ? installationOf(program)
+      : {
+          program,
+          holderScript: join(source, 'host/holder.sh'),
+          connectProbe: join(source, 'guest/connect-probe.ts'),
+          recipesDir: join(source, '../images'),
+        },
   };
   return {
     folder,

@@ -1,0 +1,93 @@
+// Nothing invented: to each release of Cloud Hypervisor sbx sends only fields and calls that this release knows, and the
+// plan after it is empty.
+import t from 'tap';
+import { type FakeCall, startHub } from '../fakes/cloud-hypervisor/install.ts';
+import { applyOver, type ChainLink, destroyAll, makeChainHost } from '../support/chain.ts';
+import type { FileModel, VmModel } from '../support/generated-files.ts';
+import { cannotOpenSpaces } from '../support/property.ts';
+import { Tally } from '../support/tally.ts';
+
+t.setTimeout(10 * 60_000);
+
+/** Fields of the requests, and the first release that has them. Source: the OpenAPI file of each release. */
+const fields: Readonly<Record<string, number>> = {
+  ...{ 'cpus.boot_vcpus': 34, 'cpus.max_vcpus': 34 },
+  ...{ 'memory.size': 34, 'memory.hotplug_method': 34, 'memory.hotplug_size': 34 },
+  ...{ 'payload.kernel': 34, 'payload.cmdline': 34, 'payload.initramfs': 34 },
+  ...{ 'disks.id': 34, 'disks.path': 34, 'disks.readonly': 34, 'disks.direct': 34, 'disks.serial': 35 },
+  ...{ 'disks.image_type': 50.1, 'disks.backing_files': 50.1 },
+  ...{ 'net.id': 34, 'net.tap': 34, 'net.mac': 34, 'net.num_queues': 34 },
+  ...{ 'rng.src': 34, 'serial.mode': 34, 'serial.file': 34, 'console.mode': 34 },
+  ...{ 'vsock.cid': 34, 'vsock.socket': 34, 'vsock.id': 34, 'platform.uuid': 34, 'platform.oem_strings': 34 },
+};
+const calls: Readonly<Record<string, Readonly<Record<string, number>> | undefined>> = {
+  'vm.create': fields,
+  'vm.add-disk': Object.fromEntries(
+    Object.entries(fields).flatMap(([name, since]) => (name.startsWith('disks.') ? [[name.slice(6), since]] : [])),
+  ),
+  'vm.resize': { desired_vcpus: 34, desired_ram: 34 },
+  'vm.resize-disk': { id: 50, desired_size: 50 },
+  'vm.remove-device': { id: 34 },
+  'vm.boot': {},
+  'vm.power-button': {},
+  'vm.shutdown': {},
+  'vm.delete': {},
+  'vmm.shutdown': {},
+  'vmm.ping': {},
+  'vm.info': {},
+};
+
+const vm: VmModel = {
+  ...{ form: 'single', image: 'own', cmdline: 'quiet', hostname: 'web', root: 2, env: { A: '1' }, ready: true },
+  ...{ cpus: { count: 1, room: 3 }, memory: { size: 128, room: 130 }, scratch: { s0: 1 }, state: 'running' },
+  ...{ volumes: { d0: { volume: 'v0', readonly: false } }, networks: { lan: { address: 10, ports: ['P0:80'] } } },
+  ...{ onExit: 'restart', dependsOn: {}, preventDestroy: false, ignore: [], triggers: [] },
+};
+const first: FileModel = {
+  expires: '1h',
+  token: 'x',
+  networks: { lan: { mode: 'nat', subnet: 1 } },
+  volumes: { v0: { size: 2, protect: false }, v1: { size: 1, protect: false } },
+  vms: { a: vm, b: { ...vm, image: 'bare', root: null, volumes: {}, networks: {}, dependsOn: { a: 'ready' } } },
+};
+/** Everything that can change while a VM runs, one after the other; then what needs a restart. */
+const others: readonly VmModel[] = [
+  { ...vm, cpus: { count: 3, room: 1 } },
+  { ...vm, cpus: { count: 3, room: 1 }, memory: { size: 256, room: 2 } },
+  { ...vm, root: 4, scratch: { s0: 2, s1: 1 }, volumes: { d0: { volume: 'v0', readonly: false }, d1: { volume: 'v1', readonly: true } } },
+  { ...vm, root: 4, scratch: {}, volumes: {} },
+  { ...vm, root: 4, scratch: {}, volumes: {}, env: { A: '2' }, cmdline: null },
+];
+
+for (const version of ['34.0', '38.0', '40.0', '46.0', '50.0', '51.0', '53.0']) {
+  t.test(`release ${version} gets only what it knows, and the next plan is empty`, { skip: cannotOpenSpaces() }, async (t) => {
+    const hub = await startHub(`/tmp/sbxver-${process.pid}.sock`);
+    t.teardown(() => hub.stop());
+    const host = await makeChainHost(hub, { VERSION: version });
+    t.teardown(host.discard);
+    let link: ChainLink | undefined;
+    for (const a of [vm, ...others]) {
+      const volumes = a === vm ? first.volumes : { ...first.volumes, v0: { size: 3, protect: false } };
+      link = await applyOver(host, { ...first, volumes, vms: { ...first.vms, a } }, link, new Tally());
+    }
+    await destroyAll(host, new Tally());
+    const sent = await host.fake.calls();
+    t.ok(sent.filter(({ action }) => action === 'vm.create').length >= 3, 'VMs were made, and made again');
+    t.strictSame([...new Set(sent.flatMap((call) => unknownIn(call, Number(version))))], []);
+  });
+}
+
+/** Fields of a call, and the call itself, that a release does not know. */
+function unknownIn({ action, body }: FakeCall, version: number): readonly string[] {
+  const known = calls[action];
+  if (known === undefined) return [action];
+  const names = body === undefined || body === '' ? [] : namesIn(JSON.parse(body), '');
+  return names.filter((name) => !((known[name] ?? 1000) <= version)).map((name) => `${action} ${name}`);
+}
+
+/** Paths of all members; members of lists have the name of the list. */
+function namesIn(value: unknown, path: string): readonly string[] {
+  if (Array.isArray(value)) return value.flatMap((item) => namesIn(item, path));
+  if (typeof value !== 'object' || value === null) return [path];
+  return Object.entries(value).flatMap(([name, inner]) => namesIn(inner, path === '' ? name : `${path}.${name}`));
+}
