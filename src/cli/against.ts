@@ -1,28 +1,37 @@
 // plan --against: the change between two revisions of a file, with impact and price, and without any host.
-import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, open, rm } from 'node:fs/promises';
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import type { Address } from '../core/address.ts';
 import { type Checked, failed, ok } from '../core/checked.ts';
 import type { Desired, DesiredImage } from '../core/desired.ts';
 import { type Diagnostic, diagnostic } from '../core/diagnostic.ts';
-import { collectFileReferences } from '../core/expand/index.ts';
-import type { ImageObservation } from '../core/observed.ts';
-import { asApplied } from '../core/plan/as-applied.ts';
+import { collectFileReferences, expand } from '../core/expand/index.ts';
+import type { ImageObservation, Observed } from '../core/observed.ts';
+import { asApplied, unapplied } from '../core/plan/as-applied.ts';
 import { noOptions } from '../core/plan/context.ts';
 import type { DriverChoice, Plan } from '../core/plan/plan.ts';
 import { planSandbox } from '../core/plan/planner.ts';
-import { tryRun } from '../host/exec.ts';
+import type { State } from '../core/state/state.ts';
 import { observeImage } from '../kinds/image/provider.ts';
 import { kindRules } from '../kinds/index.ts';
 import { keyedHash, temporaryKey } from '../store/key.ts';
 import { referenceCapabilities } from '../vmm/index.ts';
+import { allocationsOf } from './allocations.ts';
+import { extractFile, findRevision, type GitRevision, pathInTree } from './git-revision.ts';
 import { loadAlone, sourcesOf } from './loading.ts';
 import type { Loaded as Sources } from './read-sources.ts';
 import type { GlobalOptions, Planned, PlanRequest } from './services.ts';
 import type { Workplace } from './session.ts';
+
+/** What an older revision says; nothing where it does not have the file yet. */
+interface Revision {
+  readonly desired: Desired;
+  readonly images: Images;
+}
+
+type Images = ReadonlyMap<Address, ImageObservation>;
+type Before = Revision | 'nothing';
 
 /** Plans from an older revision of the file to the one that is here. Looks at no VMM, KVM or state. */
 export async function planAgainst(
@@ -30,23 +39,23 @@ export async function planAgainst(
   request: PlanRequest,
   revision: string,
 ): Promise<Checked<Planned>> {
-  const now = await loadAlone(workplace.options);
-  if (!now.ok) return now;
+  const { options } = workplace;
+  const sources = await sourcesOf(options);
+  if (!sources.ok) return sources;
   const before = revision.startsWith('git:')
-    ? await loadRevision(workplace.options, now.value.sources, revision.slice('git:'.length))
-    : await loadFile(workplace.options, revision);
+    ? await loadRevision(workplace, sources.value, revision.slice('git:'.length))
+    : await loadFile(workplace, revision);
   if (!before.ok) return before;
-  const plan = planBetween(workplace, request, before.value, {
-    desired: now.value.desired,
-    images: await imagesOf(workplace, now.value.desired),
+  const world = worldBefore(workplace, before.value);
+  const now = expand(sources.value.document, {
+    ...sources.value.expandInputs,
+    allocations: allocationsIn(world.state),
   });
+  if (!now.ok) return now;
+  const plan = planBetween(request, world, now.value, await imagesOf(workplace, now.value));
   if (!plan.ok) return plan;
-  return ok({ plan: plan.value, apply: async () => failed(onPaper()), save: async () => undefined }, now.warnings);
-}
-
-interface Revision {
-  readonly desired: Desired;
-  readonly images: ReadonlyMap<Address, ImageObservation>;
+  const warnings = [...sources.warnings, ...now.warnings];
+  return ok({ plan: plan.value, apply: async () => failed(onPaper()), save: async () => undefined }, warnings);
 }
 
 function onPaper(): Diagnostic {
@@ -56,83 +65,118 @@ function onPaper(): Diagnostic {
   });
 }
 
-function planBetween(workplace: Workplace, request: PlanRequest, before: Revision, now: Revision): Checked<Plan> {
-  const name = workplace.options.vmm === 'auto' ? 'cloud-hypervisor' : workplace.options.vmm;
+interface World {
+  readonly observed: Observed;
+  readonly state?: State;
+  readonly driver: DriverChoice;
+  readonly hash: (text: string) => string;
+}
+
+/** A sandbox right after the older revision was applied, by the best release of the VMM. */
+function worldBefore({ options }: Workplace, before: Before): World {
+  const name = options.vmm === 'auto' ? 'cloud-hypervisor' : options.vmm;
   const driver: DriverChoice = { chosen: referenceCapabilities(name), others: [] };
   const key = temporaryKey();
   const hash = (text: string): string => keyedHash(key, text);
-  const world = asApplied({ desired: before.desired, driver, hash, images: before.images }, kindRules);
-  // Both images count as built: building is no matter of the revision.
-  const observed = { ...world.observed, images: now.images };
+  const seen = before === 'nothing' ? { observed: unapplied } : asApplied({ ...before, driver, hash }, kindRules);
+  return { ...seen, driver, hash };
+}
+
+/** What the older revision got by itself, addresses and ports, stays. */
+function allocationsIn(state: State | undefined): ReturnType<typeof allocationsOf> {
+  return allocationsOf(state, { reserved: new Map(), taken: () => new Set(), salt: '' });
+}
+
+function planBetween(request: PlanRequest, world: World, desired: Desired, images: Images): Checked<Plan> {
+  const { state, driver, hash } = world;
   const options = { ...noOptions, targets: request.targets, replace: request.replace, purge: request.purge };
-  const plan = planSandbox(
-    { mode: request.mode, desired: now.desired, state: world.state, observed, driver, hash, options },
-    kindRules,
-  );
+  const observed = { ...world.observed, images };
+  const known = state === undefined ? {} : { state };
+  const plan = planSandbox({ mode: request.mode, desired, observed, driver, hash, options, ...known }, kindRules);
   if (!plan.ok) return plan;
-  const { prior: _prior, ...rest } = plan.value;
+  // Neither a state nor a VMM of some host is part of it.
+  const { prior: _prior, driver: _driver, ...rest } = plan.value;
   return ok(rest, plan.warnings);
 }
 
-async function imagesOf(workplace: Workplace, desired: Desired): Promise<ReadonlyMap<Address, ImageObservation>> {
+/** Stands for the digest of files that cannot be read. */
+const unknown = 'unknown';
+
+/** Images count as built, and files that are not there as equal: neither is a matter of the revision. */
+async function imagesOf(workplace: Workplace, desired: Desired): Promise<Images> {
   const images = [...desired.resources.values()].filter(
     (resource): resource is DesiredImage => resource.kind === 'image',
   );
   const folders = { cacheDir: workplace.home.cache, recipesDir: workplace.installation.recipesDir };
-  const observations = await Promise.all(
-    images.map((image) => observeImage(image, { images: folders }, { changed: false })),
-  );
-  return new Map(
-    images.map(({ address }, index) => [address, { ...(observations[index] ?? { digest: '' }), cached: true }]),
-  );
+  const pairs = images.map(async (image): Promise<readonly [Address, ImageObservation]> => {
+    const { problem, ...seen } = await observeImage(image, { images: folders }, { changed: false });
+    return [image.address, problem === undefined ? { ...seen, cached: true } : { digest: unknown, cached: true }];
+  });
+  return new Map(await Promise.all(pairs));
 }
 
-async function loadFile(options: GlobalOptions, file: string): Promise<Checked<Revision>> {
+async function loadFile(workplace: Workplace, file: string): Promise<Checked<Before>> {
+  const { options } = workplace;
   const loaded = await loadAlone({ ...options, files: [resolve(options.cwd, file)] });
-  return loaded.ok ? ok({ desired: loaded.value.desired, images: new Map() }) : loaded;
+  if (!loaded.ok) return loaded;
+  const { desired } = loaded.value;
+  return ok({ desired, images: await imagesOf(workplace, desired) });
 }
 
 /** Lays the file of a revision, with all that it names, into a folder of its own and loads it there. */
-async function loadRevision(options: GlobalOptions, sources: Sources, ref: string): Promise<Checked<Revision>> {
-  const bad = await problemOf(ref, sources.folder);
-  if (bad !== undefined) return failed(bad);
-  const folder = await mkdtemp(join(tmpdir(), `sbx-${randomBytes(3).toString('hex')}-`));
+async function loadRevision(workplace: Workplace, sources: Sources, ref: string): Promise<Checked<Before>> {
+  const revision = await findRevision(ref, sources.folder);
+  if (!revision.ok) return revision;
+  // Resolved, so that paths of the loaded file can be told to lie in it.
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'sbx-against-')));
   try {
-    const names = sources.files.map((file) => relative(sources.folder, file));
-    for (const name of names) {
-      if (!(await extract(ref, sources.folder, name, folder))) {
-        return failed(
-          diagnostic('SBX1001', {
-            detail: `${name} is not in revision ${ref}.`,
-            hint: `See what is there with:\ngit ls-tree ${ref}`,
-          }),
-        );
-      }
-    }
-    const old = { ...options, files: names.map((name) => join(folder, name)), cwd: folder };
-    const first = await sourcesOf(old);
-    if (!first.ok) return named(first, folder, ref);
-    for (const path of namedFiles(first.value)) await extract(ref, sources.folder, path, folder);
-    const loaded = await loadAlone(old);
-    if (!loaded.ok) return named(loaded, folder, ref);
-    // Paths of the user's files are those of today: what differs is what is in them.
-    const desired = moved(loaded.value.desired, folder, sources.folder);
-    return ok({ desired, images: new Map() });
+    return await loadExtracted(workplace, sources, revision.value, folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function problemOf(ref: string, folder: string): Promise<Diagnostic | undefined> {
-  const hint = 'Name a branch, tag or commit, as in --against git:main';
-  if (ref === '' || ref.startsWith('-')) return diagnostic('SBX0001', { detail: `"${ref}" is not a revision.`, hint });
-  const found = await tryRun(
-    ['git', '-C', folder, 'rev-parse', '--verify', '--quiet', '--end-of-options', `${ref}^{commit}`],
-    { timeoutMs: 30_000 },
-  );
-  return found.code === 0
-    ? undefined
-    : diagnostic('SBX0001', { detail: `git knows no revision "${ref}" in ${folder}.`, hint });
+async function loadExtracted(
+  workplace: Workplace,
+  sources: Sources,
+  revision: GitRevision,
+  folder: string,
+): Promise<Checked<Before>> {
+  const paths = await Promise.all(sources.files.map((file) => pathInTree(file, revision)));
+  const [first] = paths;
+  const files: string[] = [];
+  for (const path of paths) {
+    if (path === undefined) return failed(outside(revision));
+    if (await extractFile(revision, path, folder)) files.push(join(folder, path));
+    // Without its first file, whose folder is that of the sandbox, the revision has no such sandbox.
+    else if (path === first) return ok('nothing');
+  }
+  const old = inFolder(workplace.options, files, dirname(files[0] ?? folder));
+  const read = await sourcesOf(old);
+  if (!read.ok) return named(read, old.cwd, revision);
+  for (const named of namedFiles(read.value)) {
+    const path = await pathInTree(join(sources.folder, named), revision);
+    if (path !== undefined) await extractFile(revision, path, folder);
+  }
+  const declared = read.value.document.root.variables ?? {};
+  const loaded = await loadAlone({ ...old, vars: old.vars.filter(({ name }) => Object.hasOwn(declared, name)) });
+  if (!loaded.ok) return named(loaded, old.cwd, revision);
+  // Paths of the user's files are those of today: what differs is what is in them.
+  const desired = moved(loaded.value.desired, old.cwd, sources.folder);
+  const [then, today] = await Promise.all([imagesOf(workplace, loaded.value.desired), imagesOf(workplace, desired)]);
+  // What the repository does not hold cannot be a change of it.
+  const images = new Map([...then].map(([at, seen]) => [at, seen.digest === unknown ? (today.get(at) ?? seen) : seen]));
+  return ok({ desired, images });
+}
+
+function outside({ root }: GitRevision): Diagnostic {
+  return diagnostic('SBX0001', { detail: `A file given with -f lies outside of the work tree ${root}.` });
+}
+
+/** The same options in another folder; what is named on the command line stays where it is. */
+function inFolder(options: GlobalOptions, files: readonly string[], cwd: string): GlobalOptions {
+  const here = (path: string): string => resolve(options.cwd, path);
+  return { ...options, files, cwd, varFiles: options.varFiles.map(here), allowPaths: options.allowPaths.map(here) };
 }
 
 /** Files that a document names: those it reads, and those of its images. */
@@ -146,31 +190,11 @@ function namedFiles(sources: Sources): readonly string[] {
   );
 }
 
-/** Writes one file of a revision below `to`; false when the revision does not have it. */
-async function extract(ref: string, from: string, path: string, to: string): Promise<boolean> {
-  const target = join(to, path);
-  await mkdir(dirname(target), { recursive: true });
-  const file = await open(target, 'w', 0o600);
-  try {
-    const child = spawn('git', ['-C', from, 'show', '--end-of-options', `${ref}:./${path}`], {
-      stdio: ['ignore', file.fd, 'ignore'],
-    });
-    const code = await new Promise<number | null>((done, reject) => {
-      child.once('error', reject);
-      child.once('close', done);
-    });
-    if (code !== 0) await rm(target, { force: true });
-    return code === 0;
-  } finally {
-    await file.close();
-  }
-}
-
 /** Diagnostics of an old revision name it, not the folder that it was laid into. */
 function named(
   result: { readonly ok: false; readonly diagnostics: readonly Diagnostic[] },
   folder: string,
-  ref: string,
+  { ref }: GitRevision,
 ): Checked<never> {
   const shown = result.diagnostics.map((found) => {
     const { place } = found;

@@ -21,7 +21,7 @@ import type { DriverChoice } from './plan.ts';
 import { planSandbox } from './planner.ts';
 
 /** A host that stands in nobody's way. */
-export const boundlessHost: HostFacts = {
+const boundlessHost: HostFacts = {
   connectivity: 'namespace',
   cpus: Number.MAX_SAFE_INTEGER,
   memoryAvailableBytes: Number.MAX_SAFE_INTEGER,
@@ -38,6 +38,15 @@ const noSandbox: SandboxObservation = {
   rules: 'unknown',
   forwards: [],
   links: {},
+};
+
+/** What such a host shows before the first apply. */
+export const unapplied: Observed = {
+  sandbox: noSandbox,
+  images: new Map(),
+  volumes: new Map(),
+  vms: new Map(),
+  host: boundlessHost,
 };
 
 export interface AppliedInputs {
@@ -58,7 +67,7 @@ export function asApplied(
   const { desired, driver, hash } = inputs;
   const images = imagesOf(inputs);
   const host = { ...boundlessHost, ...inputs.host };
-  const empty: Observed = { sandbox: noSandbox, images, volumes: new Map(), vms: new Map(), host };
+  const empty: Observed = { ...unapplied, images, host };
   const plan = planSandbox({ mode: 'apply', desired, observed: empty, driver, hash, options: noOptions }, rules);
   const records = new Map<Address, ResourceRecord>();
   for (const step of plan.ok ? plan.value.steps : []) {
