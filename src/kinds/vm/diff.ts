@@ -115,6 +115,6 @@ export function shapeDrift(record: VmRecord, observation: VmObservation, planned
       });
   }
   for (const [name, nic] of Object.entries(attrs.nics))
-    compare(`networks.${name}.mac`, nic.mac, shape.nics[name], planned.nics[name]?.mac);
+    compare(`networks.${name}`, nic.mac, shape.nics[name], planned.nics[name]?.mac);
   return drift;
 }
