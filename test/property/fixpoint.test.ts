@@ -49,6 +49,7 @@ t.test('what the file forbids is refused with its code, and nothing is changed',
   const options = propertyOptions({ few: 12, many: 300 });
   t.comment(`seed ${options.seed}, ${options.numRuns} refusals of each kind`);
   await withHub(async (hub) => {
+    // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: a table of refusals and one loop over it
     const property = fc.asyncProperty(fileModel, async (given) => {
       const host = await makeChainHost(hub);
       try {

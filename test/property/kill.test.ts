@@ -42,7 +42,7 @@ interface Trial {
   readonly what: 'create' | 'update' | 'destroy';
   readonly kills: readonly Kill[];
   /** Whether the way back is another apply, or a destroy at once */
-  readonly then: 'apply' | 'destroy';
+  readonly way: 'apply' | 'destroy';
 }
 
 const kill: fc.Arbitrary<Kill> = fc.record({
@@ -56,7 +56,7 @@ const trial: fc.Arbitrary<Trial> = fc.record({
   edits: fc.array(edit, { minLength: 2, maxLength: 6 }),
   what: fc.constantFrom('create', 'update', 'update', 'update', 'destroy'),
   kills: fc.array(kill, { minLength: 1, maxLength: 2 }),
-  then: fc.constantFrom('apply', 'apply', 'apply', 'destroy'),
+  way: fc.constantFrom('apply', 'apply', 'apply', 'destroy'),
 });
 
 t.test('an apply that is killed anywhere is finished by the next one', { skip }, async (t) => {
@@ -87,7 +87,7 @@ async function runTrial(host: ChainHost, given: Trial, seen: Map<string, number>
     const mode = given.what === 'destroy' ? 'destroy' : 'apply';
     host.write(link.text);
     for (const one of given.kills) await killed(host, mode, link, one, seen);
-    if (mode === 'destroy' || given.then === 'destroy') await destroyAgain(host);
+    if (mode === 'destroy' || given.way === 'destroy') await destroyAgain(host);
     else await finish(host, link, seen);
   } finally {
     host.discard();

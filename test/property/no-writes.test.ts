@@ -28,7 +28,10 @@ const file: FileModel = {
   volumes: { v0: { size: 2, protect: false } },
   vms: { a: vm },
 };
-const grown: FileModel = { ...file, vms: { a: { ...vm, cpus: { count: 2, room: 2 } }, b: { ...vm, volumes: {}, networks: {} } } };
+const grown: FileModel = {
+  ...file,
+  vms: { a: { ...vm, cpus: { count: 2, room: 2 } }, b: { ...vm, volumes: {}, networks: {} } },
+};
 
 const commands = [['validate'], ['plan'], ['plan', '--json'], ['status'], ['status', '--json']] as const;
 
@@ -94,19 +97,26 @@ function listing(home: string): readonly string[] {
 }
 
 /** Calls that change a file system. */
-const changing = /^(mkdir|mkdirat|rename|renameat|renameat2|unlink|unlinkat|rmdir|link|linkat|symlink|symlinkat|mknod|mknodat|truncate|chmod|fchmodat|chown|lchown|fchownat|utime|utimes|utimensat|setxattr|lsetxattr|creat)\(/;
+const changing =
+  /^(mkdir|mkdirat|rename|renameat|renameat2|unlink|unlinkat|rmdir|link|linkat|symlink|symlinkat|mknod|mknodat|truncate|chmod|fchmodat|chown|lchown|fchownat|utime|utimes|utimensat|setxattr|lsetxattr|creat)\(/;
 /** Devices and kernel files: what is written there is not kept anywhere. */
 const harmless = /"\/(?:dev\/(?:null|tty|kvm|net\/tun|ptmx|pts\/[^"]*)|proc\/[^"]*)"/;
 
 /** Runs a command under strace, and gives the calls of it and its children that changed a file system or opened for writing. */
-function run(host: ChainHost, words: readonly string[]): { code: number | null; writes: readonly string[]; stderr: string } {
+function run(
+  host: ChainHost,
+  words: readonly string[],
+): { code: number | null; writes: readonly string[]; stderr: string } {
   const folder = mkdtempSync('/tmp/sbxtrace-');
   try {
     const log = join(folder, 'log');
     const argv = traced(sbx(host, words), log, ['trace=%file']);
     const ended = spawnSync(argv[0] ?? '', argv.slice(1), { cwd: host.folder, env: host.env, encoding: 'utf8' });
-    const calls = readFileSync(log, 'utf8').split('\n').map((line) => line.replace(/^\d+ +/, ''));
-    const opened = (line: string): boolean => /^open(at2?)?\(/.test(line) && /O_(WRONLY|RDWR|CREAT|TRUNC|APPEND)/.test(line);
+    const calls = readFileSync(log, 'utf8')
+      .split('\n')
+      .map((line) => line.replace(/^\d+ +/, ''));
+    const opened = (line: string): boolean =>
+      /^open(at2?)?\(/.test(line) && /O_(WRONLY|RDWR|CREAT|TRUNC|APPEND)/.test(line);
     const writes = calls.filter(
       (line) => (changing.test(line) || opened(line)) && !/ = -1 /.test(line) && !harmless.test(line),
     );

@@ -54,27 +54,36 @@ const first: FileModel = {
 const others: readonly VmModel[] = [
   { ...vm, cpus: { count: 3, room: 1 } },
   { ...vm, cpus: { count: 3, room: 1 }, memory: { size: 256, room: 2 } },
-  { ...vm, root: 4, scratch: { s0: 2, s1: 1 }, volumes: { d0: { volume: 'v0', readonly: false }, d1: { volume: 'v1', readonly: true } } },
+  {
+    ...vm,
+    root: 4,
+    scratch: { s0: 2, s1: 1 },
+    volumes: { d0: { volume: 'v0', readonly: false }, d1: { volume: 'v1', readonly: true } },
+  },
   { ...vm, root: 4, scratch: {}, volumes: {} },
   { ...vm, root: 4, scratch: {}, volumes: {}, env: { A: '2' }, cmdline: null },
 ];
 
 for (const version of ['34.0', '38.0', '40.0', '46.0', '50.0', '51.0', '53.0']) {
-  t.test(`release ${version} gets only what it knows, and the next plan is empty`, { skip: cannotOpenSpaces() }, async (t) => {
-    const hub = await startHub(`/tmp/sbxver-${process.pid}.sock`);
-    t.teardown(() => hub.stop());
-    const host = await makeChainHost(hub, { VERSION: version });
-    t.teardown(host.discard);
-    let link: ChainLink | undefined;
-    for (const a of [vm, ...others]) {
-      const volumes = a === vm ? first.volumes : { ...first.volumes, v0: { size: 3, protect: false } };
-      link = await applyOver(host, { ...first, volumes, vms: { ...first.vms, a } }, link, new Tally());
-    }
-    await destroyAll(host, new Tally());
-    const sent = await host.fake.calls();
-    t.ok(sent.filter(({ action }) => action === 'vm.create').length >= 3, 'VMs were made, and made again');
-    t.strictSame([...new Set(sent.flatMap((call) => unknownIn(call, Number(version))))], []);
-  });
+  t.test(
+    `release ${version} gets only what it knows, and the next plan is empty`,
+    { skip: cannotOpenSpaces() },
+    async (t) => {
+      const hub = await startHub(`/tmp/sbxver-${process.pid}.sock`);
+      t.teardown(() => hub.stop());
+      const host = await makeChainHost(hub, { VERSION: version });
+      t.teardown(host.discard);
+      let link: ChainLink | undefined;
+      for (const a of [vm, ...others]) {
+        const volumes = a === vm ? first.volumes : { ...first.volumes, v0: { size: 3, protect: false } };
+        link = await applyOver(host, { ...first, volumes, vms: { ...first.vms, a } }, link, new Tally());
+      }
+      await destroyAll(host, new Tally());
+      const sent = await host.fake.calls();
+      t.ok(sent.filter(({ action }) => action === 'vm.create').length >= 3, 'VMs were made, and made again');
+      t.strictSame([...new Set(sent.flatMap((call) => unknownIn(call, Number(version))))], []);
+    },
+  );
 }
 
 /** Fields of a call, and the call itself, that a release does not know. */

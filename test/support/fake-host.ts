@@ -13,8 +13,9 @@ import { type FakeHub, type FakeSettings, type InstalledFake, installFake } from
 import { processesOf } from './sandbox-host.ts';
 
 const source = fileURLToPath(new URL('../../src/', import.meta.url));
-/** The built sbx. */
-export const program: string = fileURLToPath(new URL('../../dist/sbx.cjs', import.meta.url));
+/** The built sbx; SBX_TEST_PROGRAM names another one. */
+export const program: string =
+  process.env['SBX_TEST_PROGRAM'] ?? fileURLToPath(new URL('../../dist/sbx.cjs', import.meta.url));
 
 /** In memory where there is such a folder: thousands of syncs cost nothing there. */
 const fastFolder = existsSync('/dev/shm') ? '/dev/shm' : '/tmp';
@@ -26,6 +27,8 @@ export interface FakeHost {
   readonly fake: InstalledFake;
   /** Environment with which sbx finds the fake */
   readonly env: Readonly<Record<string, string>>;
+  /** What services are made with, beside the options */
+  readonly surroundings: Parameters<typeof createServices>[1];
   readonly write: (text: string) => void;
   readonly plan: (request?: HostRequest) => Promise<Checked<Planned>>;
   readonly apply: (planned: Planned) => Promise<Checked<ApplyResult>>;
@@ -70,6 +73,7 @@ export async function makeFakeHost(hub?: FakeHub, settings: FakeSettings = {}): 
     home,
     fake,
     env,
+    surroundings,
     events,
     write: (text) => writeFileSync(join(folder, 'sbx.yaml'), text),
     plan: async ({ mode = 'apply', token, purge = false } = {}) =>

@@ -20,6 +20,7 @@ const callsOf: { readonly [O in StepOp]?: { readonly must: readonly string[]; re
 };
 
 /** Calls that no step of the plan names, steps that led to no call, and steps that no line of the plan carries. */
+// biome-ignore lint/complexity/noExcessiveCognitiveComplexity: three plain loops over three lists
 export function unkept(
   plan: Plan,
   calls: readonly FakeCall[],

@@ -108,6 +108,7 @@ export class SeenWorld {
     return this.#ours.filter(({ words }) => matches(words)).map(({ pid }) => pid);
   }
 
+  // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: one comparison after the other
   #take({ pid, action, body, status }: FakeCall): void {
     if (status >= 300) return;
     if (action === 'vm.create') this.#told.set(pid, toldBy(JSON.parse(body ?? '{}')));
@@ -127,6 +128,7 @@ export class SeenWorld {
     }
   }
 
+  // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: one comparison after the other
   #compareVms(expected: Expected, keeper: number, differ: Differ): void {
     const running = new Map<string, number[]>();
     for (const address of Object.keys(expected.vms)) running.set(address, []);
@@ -165,7 +167,11 @@ export class SeenWorld {
       const path = disk.volume === null ? join(paths.data, `disk-${name}.img`) : this.#layout.volumePath(disk.volume);
       differ(`${address} disk ${name}`, [seen?.path, seen?.readonly], [path, disk.readonly]);
       differ(`${address} disk ${name} as the guest knows it`, (seen?.size ?? 0) / mebibyte, disk.size);
-      differ(`${address} disk ${name} file`, (statSync(path, { throwIfNoEntry: false })?.size ?? -1) / mebibyte, disk.size);
+      differ(
+        `${address} disk ${name} file`,
+        (statSync(path, { throwIfNoEntry: false })?.size ?? -1) / mebibyte,
+        disk.size,
+      );
     }
     const nics = Object.keys(vm.nics).sort();
     differ(
@@ -190,6 +196,7 @@ export class SeenWorld {
     differ(`${address} cards`, macs.size, told.nics.size);
   }
 
+  // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: one comparison after the other
   #compareLinks(expected: Expected, keeper: number, differ: Differ): void {
     const links = linksIn(keeper);
     const bridges = Object.keys(expected.networks).map((name) => bridgeName(name));

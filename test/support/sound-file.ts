@@ -15,6 +15,7 @@ export interface SoundFile extends Omit<FileModel, 'vms'> {
 }
 
 /** Leaves out what would contradict something else, or what was applied before: volumes do not shrink. */
+// biome-ignore lint/complexity/noExcessiveCognitiveComplexity: one rule after the other
 export function soundFile(given: FileModel, before?: SoundFile): SoundFile {
   const volumes = Object.entries(given.volumes).map(
     ([name, volume]) => [name, { ...volume, size: Math.max(volume.size, before?.volumes[name]?.size ?? 0) }] as const,
