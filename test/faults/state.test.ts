@@ -12,7 +12,7 @@ const harms: readonly { readonly name: string; readonly harm: (text: string) => 
   { name: 'newer', harm: (text) => text.replace('"format_version": 1', '"format_version": 2'), code: /SBX4003/ },
   { name: 'cut', harm: (text) => text.slice(0, text.length / 2), code: /SBX4002/ },
   { name: 'empty', harm: () => '', code: /SBX4002/ },
-  { name: 'edited by hand', harm: (text) => text.replace('"status": "ready"', '"status": "fine"'), code: /SBX4002/ },
+  { name: 'edited by hand', harm: (text) => text.replace('"status":"ready"', '"status":"fine"'), code: /SBX4002/ },
   { name: 'of another sandbox', harm: (text) => text.replace('"name": "shop"', '"name": "shed"'), code: /SBX4002/ },
 ];
 

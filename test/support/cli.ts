@@ -25,6 +25,8 @@ export interface CliInput {
   readonly stdin?: string;
   /** Gets the function that sends a signal to the program */
   readonly signals?: (send: (signal: NodeJS.Signals) => void) => void;
+  /** Makes all services instead: the real ones, for instance */
+  readonly makeServices?: (options: GlobalOptions) => Services;
   /** Gets the global options that services were made with */
   readonly options?: (options: GlobalOptions) => void;
 }
@@ -57,7 +59,7 @@ export async function sbx(argv: readonly string[], input: CliInput = {}): Promis
     },
     createServices: (options) => {
       input.options?.(options);
-      return servicesOf(input.services ?? {});
+      return input.makeServices?.(options) ?? servicesOf(input.services ?? {});
     },
   });
   return { code, stdout: collected.stdout(), stderr: collected.stderr(), stopped };
