@@ -124,13 +124,15 @@ function change(
   const prior = priorAttrs(record, observation);
   const run = runStateOf(attrs, record, observation, context);
   const links = alive && run.need !== 'stop' ? linkStateOf(record, context) : { fields: [], drift: [], unplugged: [] };
+  const lost = alive ? lostVolumes(record, attrs, context) : [];
   const fields = [
     ...fieldChanges(prior, attrs, record, context, alive),
     ...needsChange(subject, record),
+    ...lost.map(lostField),
     ...run.fields,
     ...links.fields,
   ];
-  const drift = [...shapeDrift(record, observation, attrs), ...run.drift, ...links.drift];
+  const drift = [...lost, ...shapeDrift(record, observation, attrs), ...run.drift, ...links.drift];
   const forced = forcedReplacement(subject, attrs, context);
   if (fields.length === 0 && forced === undefined) return { steps: [], drift };
   const impact = highestImpact(fields);
@@ -170,6 +172,24 @@ function needsChange({ dependsOn }: VmSubject, record: VmRecord): readonly Field
   if (isSame(from, to)) return [];
   const cost = costOf(impactTable['vms.*.depends_on'].cases.changed);
   return [{ field: 'depends_on', from: shown(from), to: shown(to), ...cost }];
+}
+
+/** Volumes whose file is gone: a living VM goes on writing to what nobody can read any more. */
+function lostVolumes(
+  { address, attrs: { disks } }: VmRecord,
+  planned: VmAttrs,
+  context: PlanContext,
+): readonly Drift[] {
+  return Object.entries(disks).flatMap(([name, disk]) => {
+    if (disk.type !== 'volume' || planned.disks[name] === undefined) return [];
+    if (context.observed.volumes.get(disk.volume)?.present !== false) return [];
+    const remedy = 'restart the VM on the new volume';
+    return [{ address, field: `disks.${name}`, recorded: shown('present'), observed: absent, remedy }];
+  });
+}
+
+function lostField({ field, recorded, observed }: Drift): FieldChange {
+  return { field, from: observed, to: recorded, impact: 'restart', reason: 'its volume is made anew' };
 }
 
 function forcedReplacement(subject: VmSubject, attrs: VmAttrs, context: PlanContext): string | undefined {

@@ -78,7 +78,12 @@ const kinds: readonly {
     fields: ['vm.db memory.size'],
     ops: ['vm.stop', 'vm.start'],
   },
-  { name: 'disk-detached', break: alive({ disks: { root: null } }), fields: ['vm.db disks.data'], ops: ['vm.disk-attach'] },
+  {
+    name: 'disk-detached',
+    break: alive({ disks: { root: null } }),
+    fields: ['vm.db disks.data'],
+    ops: ['vm.disk-attach'],
+  },
   { name: 'nic-removed', break: alive({ nics: {} }), fields: ['vm.db networks.lan'], ops: ['vm.start'] },
   {
     name: 'tap-gone',
@@ -124,7 +129,12 @@ const kinds: readonly {
     fields: ['sandbox ports.127.0.0.1:5432/tcp'],
     ops: ['sandbox.rules'],
   },
-  { name: 'volume-gone', break: volume({ present: false }), fields: ['volume.pg file'], ops: ['volume.create'] },
+  {
+    name: 'volume-gone',
+    break: volume({ present: false }),
+    fields: ['volume.pg file', 'vm.db disks.data'],
+    ops: ['volume.create', 'vm.stop', 'vm.start'],
+  },
   {
     name: 'volume-cut',
     break: volume({ present: true, sizeBytes: 2 ** 29 }),
