@@ -97,7 +97,8 @@ function imagesSeen(from: Applied, to: string | undefined): Observed['images'] {
   const images = new Map(from.observed.images);
   for (const [address, image] of to === undefined ? [] : applied(to).observed.images) {
     const record = from.state.resources.find((found) => found.address === address);
-    if (record?.kind !== 'image' || record.attrs.digest !== image.digest) images.set(address, image);
+    if (record?.kind !== 'image' || record.attrs.digest !== image.digest)
+      images.set(address, { ...images.get(address), ...image });
   }
   return images;
 }
