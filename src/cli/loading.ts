@@ -64,7 +64,7 @@ export async function openSandbox(
   if (!named.ok) return named;
   if (named.value !== undefined && !request.needsFile) return await openByName(workplace, named.value);
   const sources = await sourcesOf(workplace.options);
-  return sources.ok ? await openByFile(workplace, sources.value, sources.warnings, request.takeOver) : sources;
+  return sources.ok ? await openByFile(workplace, sources.value, sources.warnings, request) : sources;
 }
 
 async function openByName(workplace: Workplace, name: { readonly name: string }): Promise<Checked<Opened>> {
@@ -78,7 +78,7 @@ async function openByFile(
   workplace: Workplace,
   sources: Sources,
   warnings: Parameters<typeof ok>[1],
-  takeOver: boolean,
+  { needsFile, takeOver }: { readonly needsFile: boolean; readonly takeOver: boolean },
 ): Promise<Checked<Opened>> {
   const { instance } = workplace.options;
   const layout = layoutOf(workplace, { name: nameOf(sources), ...(instance === undefined ? {} : { instance }) });
@@ -100,7 +100,11 @@ async function openByFile(
     },
   });
   const desired = expand(sources.document, { ...sources.expandInputs, allocations });
-  if (!desired.ok) return desired;
+  if (!desired.ok) {
+    // What was applied can be looked at and removed without the values, secrets among them, that its file asks for.
+    if (needsFile || state === undefined) return desired;
+    return ok({ layout: layout.value, snapshot: snapshot.value, sources, reserved }, warnings);
+  }
   return ok({ layout: layout.value, snapshot: snapshot.value, desired: desired.value, sources, reserved }, [
     ...(warnings ?? []),
     ...desired.warnings,
