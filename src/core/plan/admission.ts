@@ -1,10 +1,11 @@
 // Known before it fails: what this host cannot give to the plan.
 import type { Address } from '../address.ts';
+import type { PublishedPort } from '../desired.ts';
 import { type Diagnostic, diagnostic } from '../diagnostic.ts';
 import { roughBytes } from '../render/quantity.ts';
-import type { SandboxAttrs } from '../state/attrs.ts';
 import type { Attrs } from '../state/state.ts';
 import { formatSize } from '../units.ts';
+import { forwardKey } from '../uplink-ports.ts';
 import { admitDisks } from './admission-disks.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { DraftStep, Outcome, PlanInputs } from './context.ts';
@@ -121,16 +122,11 @@ function sizes(inputs: PlanInputs, starts: readonly Starting[]): readonly Diagno
 }
 
 function ports(inputs: PlanInputs, planned: ReadonlyMap<Address, Attrs>): readonly Diagnostic[] {
-  const attrs = planned.get('sandbox' as Address) as SandboxAttrs | undefined;
-  const record = inputs.state?.resources.find((resource) => resource.kind === 'sandbox');
-  const ours = new Set(
-    record?.kind === 'sandbox'
-      ? record.attrs.forwards.map((forward) => `${forward.hostIp}:${forward.hostPort}/${forward.protocol}`)
-      : [],
-  );
+  const recorded = (inputs.state?.resources ?? []).flatMap((record) => publishedBy(record.address, record.attrs));
+  const ours = new Set(recorded.map(forwardKey));
   const found: Diagnostic[] = [];
-  for (const forward of attrs?.forwards ?? []) {
-    const key = `${forward.hostIp}:${forward.hostPort}/${forward.protocol}`;
+  for (const forward of [...planned].flatMap(([address, attrs]) => publishedBy(address, attrs))) {
+    const key = forwardKey(forward);
     if (ours.has(key)) continue;
     const who = inputs.observed.host.reserved.get(key);
     const anywhere = `0.0.0.0:${forward.hostPort}/${forward.protocol}`;
@@ -141,6 +137,13 @@ function ports(inputs: PlanInputs, planned: ReadonlyMap<Address, Attrs>): readon
     found.push(diagnostic('SBX3106', { address: forward.vm, detail, hint }));
   }
   return found;
+}
+
+/** Ports of the sandbox, or those that a VM publishes itself where namespaces are forbidden. */
+function publishedBy(address: Address, attrs: Attrs): readonly (PublishedPort & { readonly vm: Address })[] {
+  if ('forwards' in attrs) return attrs.forwards;
+  if (!('nics' in attrs)) return [];
+  return Object.values(attrs.nics).flatMap((nic) => nic.forwards.map((port) => ({ ...port, vm: address })));
 }
 
 /** Programs that steps of the plan run; what no step needs may be missing. */
