@@ -147,6 +147,13 @@ t.test('ports of the host: somebody listens, or another sandbox has them', async
     [],
     'it is ours already',
   );
+  // Where namespaces are forbidden, the VMs publish their ports themselves.
+  const host = { connectivity: 'user-net', listeners: new Set(['127.0.0.1:5432/tcp']) } as const;
+  t.match(codes({ to, host }), ['SBX3106']);
+  t.notOk(
+    codes({ to, from: applied(to, undefined, { connectivity: 'user-net' }), host }).includes('SBX3106'),
+    'it is ours already',
+  );
 });
 
 t.test('nothing is asked of a host that only removes', async (t) => {
