@@ -1,9 +1,9 @@
 // Files that must survive a crash whole, and folders that only their owner may enter.
-import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoOf } from '../core/errors.ts';
 
-/** Text of a file, or undefined when there is none. */
+/** Text of a file, or undefined when there is none, or something on the way to it is no folder. */
 export async function readTextIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
@@ -15,7 +15,23 @@ export async function readTextIfThere(path: string): Promise<string | undefined>
 
 /** Makes a folder and its parents, mode 0700. */
 export async function ensurePrivateFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  try {
+    await makeFolder(path);
+  } catch (error) {
+    const parent = dirname(path);
+    if (errnoOf(error) !== 'ENOENT' || parent === path) throw error;
+    // Parent by parent: Node's own recursion never ends where a file system takes no folders, as in /proc.
+    await ensurePrivateFolder(parent);
+    await makeFolder(path);
+  }
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error;
+  }
 }
 
 /** Replaces a file whole or not at all: temp file, fsync, rename, fsync of the folder. Mode 0600 unless given. */
