@@ -16,7 +16,7 @@ const keyBytes = 32;
 export async function readKey(home: Home): Promise<HomeKey | undefined> {
   const path = planKeyPath(home);
   const key = await readFile(path).catch((cause: unknown) => {
-    if (errnoOf(cause) === 'ENOENT') return undefined;
+    if (errnoOf(cause) === 'ENOENT' || errnoOf(cause) === 'ENOTDIR') return undefined;
     throw new SbxError('SBX4024', `cannot read ${path}`, { cause });
   });
   if (key === undefined) return undefined;

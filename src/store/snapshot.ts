@@ -8,6 +8,7 @@ import type { State } from '../core/state/state.ts';
 import { readTextIfThere } from '../host/files.ts';
 import { listBackups } from './backups.ts';
 import type { SandboxLayout } from './home.ts';
+import { homeFailure } from './home-failure.ts';
 
 export interface Snapshot {
   /** Absent when nothing was ever applied */
@@ -32,8 +33,9 @@ export async function readSnapshot(layout: SandboxLayout): Promise<Checked<Snaps
 
 /** The journal comes first: a state that is written meanwhile has its records, never the other way round. */
 async function readOnce(layout: SandboxLayout): Promise<Checked<Snapshot>> {
-  const journalText = (await readTextIfThere(layout.journalPath)) ?? '';
-  const stateText = await readTextIfThere(layout.statePath);
+  const { journalPath, statePath } = layout;
+  const journalText = (await readTextIfThere(journalPath).catch(homeFailure(`read ${journalPath}`))) ?? '';
+  const stateText = await readTextIfThere(statePath).catch(homeFailure(`read ${statePath}`));
   const state = stateText === undefined ? ok(undefined) : parseState(stateText, layout);
   if (!state.ok) return state;
   const header = parseJournalHeader(journalText, layout.journalPath);

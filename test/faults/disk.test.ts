@@ -81,9 +81,14 @@ t.test(
   async (t) => {
     const host = await makeProgramHost(t);
     host.write(oneVm);
-    const { code, stderr } = await host.sbx('apply', '--auto-approve', '--home', join(host.folder, 'vmlinuz/h'));
-    t.equal(code, 1);
-    t.match(stderr, /SBX4008/);
+    // Of no image, so that no space for one is missing.
+    host.write('version: 1\nname: shop\nnetworks: { lan: { mode: isolated } }\n');
+    for (const home of [join(host.folder, 'vmlinuz/h'), '/proc/nowhere']) {
+      t.equal((await host.sbx('plan', '--home', home)).code, 0);
+      const { code, stderr } = await host.sbx('apply', '--auto-approve', '--home', home);
+      t.equal(code, 1, home);
+      t.match(stderr, /SBX4008/);
+    }
     t.notOk(existsSync(host.statePath));
   },
 );
