@@ -60,7 +60,10 @@ async function edge(t: Test): Promise<void> {
   await host.ok('apply', '--auto-approve');
   t.match(await host.ok('plan', '--detailed-exitcode'), /No changes/);
   const port = Number(await host.ok('output', 'port'));
-  const serve = ['sh', '-c', 'nc -ll -p 8080 -e echo from the guest </dev/null >/dev/null 2>&1 &'];
+  // Ends when the server listens (0x1F90 is its port, 0A the state): a connection before that would be cut.
+  const server = 'nc -ll -p 8080 -e echo from the guest </dev/null >/dev/null 2>&1 &';
+  const listens = "until cat /proc/net/tcp /proc/net/tcp6 | grep -q ':1F90 .* 0A '; do sleep 0.1; done";
+  const serve = ['sh', '-c', `${server} ${listens}`];
 
   await t.test('the guest reaches a server outside', async (t) => {
     t.match(await host.ok('exec', 'web', '--', 'nc', '-w', '20', '192.0.2.2', '8000'), /^outside 192\.0\.2\.1/);
