@@ -46,7 +46,14 @@ async function alone(t: Test): Promise<void> {
     stdout: 'web\n',
     stderr: '',
   });
-  await host.ok('exec', 'web', '--', 'sh', '-c', 'nc -ll -p 8080 -e echo from the guest </dev/null >/dev/null 2>&1 &');
+  await host.ok(
+    'exec',
+    'web',
+    '--',
+    'sh',
+    '-c',
+    'nc -ll -p 8080 -e echo from the guest </dev/null >/dev/null 2>&1 & until cat /proc/net/tcp /proc/net/tcp6 | grep -q ":1F90 .* 0A "; do sleep 0.1; done',
+  );
   const port = Number(await host.ok('output', 'port'));
   await eventually('the published port leads to the guest', async () => (await answer(port)) === 'from the guest\n');
   await host.ok('destroy', '--auto-approve');
