@@ -63,6 +63,13 @@ async function edge(t: Test): Promise<void> {
   // Ends when the server listens (0x1F90 is its port, 0A the state): a connection before that would be cut.
   const server = 'nc -ll -p 8080 -e echo from the guest </dev/null >/dev/null 2>&1 &';
   const listens = "until cat /proc/net/tcp /proc/net/tcp6 | grep -q ':1F90 .* 0A '; do sleep 0.1; done";
+  // The server was only just started, or a link came back: who asks first may be too early.
+  const answers = (): Promise<void> =>
+    eventually(
+      'the port leads to the guest',
+      async () => (await ask('127.0.0.1', port)) === 'from the guest\n',
+      30_000,
+    );
   const serve = ['sh', '-c', `${server} ${listens}`];
 
   await t.test('the guest reaches a server outside', async (t) => {
@@ -71,7 +78,7 @@ async function edge(t: Test): Promise<void> {
 
   await t.test('a published port leads to a server in the guest, from 127.0.0.1 and nowhere else', async (t) => {
     await host.ok('exec', 'web', '--', ...serve);
-    t.equal(await ask('127.0.0.1', port), 'from the guest\n');
+    await answers();
     t.equal(await ask('192.0.2.1', port), 'ECONNREFUSED');
     t.strictSame(listeningOn(port), ['0100007F']);
   });
@@ -85,20 +92,20 @@ async function edge(t: Test): Promise<void> {
   await t.test('an uplink that was killed is started, and its port published', async (t) => {
     killOne(host, 'slirp4netns');
     await repaired(t, host, /uplink/, 'live');
-    t.equal(await ask('127.0.0.1', port), 'from the guest\n');
+    await answers();
   });
 
   await t.test('a packet filter that was emptied is loaded', async (t) => {
     t.equal((await runInside(host, ['nft', 'flush', 'ruleset'])).code, 0);
     await repaired(t, host, /packet filter/, 'live');
-    t.equal(await ask('127.0.0.1', port), 'from the guest\n');
+    await answers();
   });
 
   await t.test('a bridge that was deleted is made, and the VM plugged in', async (t) => {
     const bridge = (await linksInside(host)).find((name) => name.startsWith('sbxb')) ?? '';
     t.equal((await runInside(host, ['ip', 'link', 'del', bridge])).code, 0);
     await repaired(t, host, /bridge/, 'live');
-    t.equal(await ask('127.0.0.1', port), 'from the guest\n');
+    await answers();
   });
 
   await t.test('a keeper and a watcher that were killed are started, and the VM goes on', async (t) => {
@@ -107,7 +114,7 @@ async function edge(t: Test): Promise<void> {
     await repaired(t, host, /holder/, 'live');
     killOne(host, 'holder.sh held');
     await repaired(t, host, /holder/, 'live');
-    t.equal(await ask('127.0.0.1', port), 'from the guest\n');
+    await answers();
     t.equal(await host.ok('exec', 'web', '--', 'cat', '/proc/sys/kernel/random/boot_id'), boot);
   });
 
@@ -116,7 +123,7 @@ async function edge(t: Test): Promise<void> {
     t.equal((await runInside(host, ['ip', 'link', 'del', tap])).code, 0);
     await repaired(t, host, /tap/, 'restart');
     await host.ok('exec', 'web', '--', ...serve);
-    await eventually('the port leads to the guest', async () => (await ask('127.0.0.1', port)) === 'from the guest\n');
+    await answers();
   });
 
   await host.ok('destroy', '--auto-approve');
