@@ -7,7 +7,7 @@ import { SbxError } from '../core/errors.ts';
 import type { ProcessRef, SandboxFacts } from '../core/state/facts.ts';
 import { leasePath } from './lease.ts';
 import { unshareFlags } from './namespace-support.ts';
-import { commandLineOf, endProcess, findProcesses, isAlive, spawnDetached } from './processes.ts';
+import { commandLineOf, endProcess, findProcesses, isAlive, readStat, spawnDetached } from './processes.ts';
 import { programPath } from './programs.ts';
 import { rulesMarkPath } from './rules-mark.ts';
 import { enterArgv, netnsOf, type SpaceRef, spaceOf, usesUserns } from './space-ref.ts';
@@ -129,7 +129,12 @@ function isRole(words: readonly string[], named: Named, role: Role): boolean {
 
 /** Holders of this sandbox that /proc shows. Those of other users are none: anybody can write anything on a command line. */
 function findOwn(named: Named, role: Role): readonly ProcessRef[] {
-  return findProcesses((words) => isRole(words, named, role)).filter((ref) => ownerOf(ref.pid) === process.geteuid?.());
+  const found = findProcesses((words) => isRole(words, named, role)).filter(
+    (ref) => ownerOf(ref.pid) === process.geteuid?.(),
+  );
+  // Between its fork and its exec a child has the words of its parent.
+  const pids = new Set(found.map((ref) => ref.pid));
+  return found.filter((ref) => !pids.has(readStat(ref.pid)?.parent ?? 0));
 }
 
 function ownerOf(pid: number): number | undefined {

@@ -13,13 +13,15 @@ export function bootId(): string {
   return cachedBootId;
 }
 
-/** State letter and start time of a pid, or undefined when there is no such process. */
-export function readStat(pid: number): { readonly state: string; readonly startTime: string } | undefined {
+/** State letter, parent and start time of a pid, or undefined when there is no such process. */
+export function readStat(
+  pid: number,
+): { readonly state: string; readonly parent: number; readonly startTime: string } | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The command may hold blanks and brackets: fields count from the last closing one.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return { state: fields[0] ?? 'X', startTime: fields[19] ?? '' };
+    return { state: fields[0] ?? 'X', parent: Number(fields[1]), startTime: fields[19] ?? '' };
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return undefined;
     throw error;
