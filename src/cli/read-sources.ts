@@ -1,7 +1,6 @@
 // The rim of loading: finds and reads sandbox files, variable files and the files that they name, within bounds.
 import { createHash } from 'node:crypto';
-import { realpathSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { realpathSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { type Checked, failed, ok } from '../core/checked.ts';
 import { type Diagnostic, diagnostic } from '../core/diagnostic.ts';
@@ -55,7 +54,7 @@ export async function readSources(options: ReadSourcesOptions): Promise<Checked<
   const problems: Diagnostic[] = [...usage];
   for (const file of files) {
     const path = shownPath(options.cwd, file);
-    const text = await readRegularFile(file, path, maxSourceBytes);
+    const text = readRegularFile(file, path, maxSourceBytes);
     if (text.ok) sources.push({ path, text: text.value });
     else problems.push(...text.diagnostics);
   }
@@ -116,7 +115,7 @@ async function sandboxFiles(options: ReadSourcesOptions): Promise<Checked<readon
   if (options.files.length > 0) return ok(options.files.map((file) => resolve(options.cwd, file)));
   for (let folder = options.cwd; ; folder = dirname(folder)) {
     const file = join(folder, 'sbx.yaml');
-    const facts = await stat(file).catch(() => undefined);
+    const facts = statOf(file);
     if (facts !== undefined) return trusted(options.cwd, folder, file, facts.uid);
     if (folder === dirname(folder)) break;
   }
@@ -126,6 +125,16 @@ async function sandboxFiles(options: ReadSourcesOptions): Promise<Checked<readon
       hint: 'sbx init',
     }),
   );
+}
+
+/** What is there; nothing, too, where this user may not look. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    // A folder above that is closed to this user holds no file for them.
+    return undefined;
+  }
 }
 
 /** A file that somebody else put into a folder above, such as /tmp, is not taken without being named. */
@@ -150,7 +159,7 @@ async function readVariableFiles(options: ReadSourcesOptions): Promise<Checked<V
   const files: { path: string; values: Readonly<Record<string, unknown>> }[] = [];
   for (const each of options.varFiles) {
     const path = shownPath(options.cwd, resolve(options.cwd, each));
-    const text = await readRegularFile(resolve(options.cwd, each), path, maxSourceBytes);
+    const text = readRegularFile(resolve(options.cwd, each), path, maxSourceBytes);
     if (!text.ok) return text;
     const values = parseYamlMap({ path, text: text.value });
     if (!values.ok) return values;
@@ -224,9 +233,9 @@ function refusal(path: string, folder: string, problem: 'outside' | 'unusable'):
 }
 
 async function readReference(real: string, path: string): Promise<FileContent | Diagnostic> {
-  const digest = await sha256OfFile(real, path);
+  const digest = sha256OfFile(real, path);
   if (!digest.ok) return digest.diagnostics[0];
-  const text = await readRegularFile(real, path, maxReadBytes);
+  const text = readRegularFile(real, path, maxReadBytes);
   return text.ok ? { sha256: digest.value, text: text.value } : { sha256: digest.value };
 }
 
