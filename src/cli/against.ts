@@ -19,7 +19,7 @@ import { keyedHash, temporaryKey } from '../store/key.ts';
 import { referenceCapabilities } from '../vmm/index.ts';
 import { allocationsOf } from './allocations.ts';
 import { extractFile, findRevision, type GitRevision, pathInTree } from './git-revision.ts';
-import { loadAlone, sourcesOf } from './loading.ts';
+import { loadAlone, sourcesOf } from './load-file.ts';
 import type { Loaded as Sources } from './read-sources.ts';
 import type { GlobalOptions, Planned, PlanRequest } from './services.ts';
 import type { Workplace } from './session.ts';

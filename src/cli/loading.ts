@@ -2,15 +2,14 @@
 import { type Checked, failed, ok } from '../core/checked.ts';
 import type { Desired } from '../core/desired.ts';
 import { expand } from '../core/expand/index.ts';
-import { noAllocations } from '../core/expand/inputs.ts';
 import { readListeners } from '../host/listeners.ts';
 import type { SandboxLayout } from '../store/home.ts';
 import { readReservations } from '../store/host-file.ts';
 import { readSnapshot, type Snapshot } from '../store/snapshot.ts';
 import { checkFolder } from '../store/state-file.ts';
 import { allocationsOf } from './allocations.ts';
-import { readSources, type Loaded as Sources } from './read-sources.ts';
-import type { GlobalOptions } from './services.ts';
+import { sourcesOf } from './load-file.ts';
+import type { Loaded as Sources } from './read-sources.ts';
 import { layoutOf, namedSandbox, type Workplace } from './session.ts';
 
 /** A sandbox with its file and its state. */
@@ -22,32 +21,6 @@ export interface Opened {
   readonly sources?: Sources;
   /** Ports that other sandboxes of this home have reserved */
   readonly reserved: ReadonlyMap<string, string>;
-}
-
-/** Reads the sources that the options name. */
-export async function sourcesOf(options: GlobalOptions): Promise<Checked<Sources>> {
-  const { files, cwd, vars, varFiles, environmentVars, allowPaths, instance, allowPublicPorts } = options;
-  return await readSources({
-    files,
-    cwd,
-    vars: vars.map(({ name, value }) => `${name}=${value}`),
-    varFiles,
-    environment: Object.fromEntries(Object.entries(environmentVars).map(([name, value]) => [`SBX_VAR_${name}`, value])),
-    allowPaths,
-    allowPublicPorts,
-    ...(instance === undefined ? {} : { instance }),
-  });
-}
-
-/** What the file says by itself, as if nothing was ever applied. */
-export async function loadAlone(
-  options: GlobalOptions,
-): Promise<Checked<{ readonly desired: Desired; readonly sources: Sources }>> {
-  const sources = await sourcesOf(options);
-  if (!sources.ok) return sources;
-  const desired = expand(sources.value.document, { ...sources.value.expandInputs, allocations: noAllocations });
-  if (!desired.ok) return desired;
-  return ok({ desired: desired.value, sources: sources.value }, [...sources.warnings, ...desired.warnings]);
 }
 
 /** The name of the sandbox, which the schema wants as it is, without references. */

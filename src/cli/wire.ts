@@ -1,6 +1,6 @@
 // Constructs everything: the services that commands call, over this host. Costly parts are loaded on first use.
 import { type Checked, ok } from '../core/checked.ts';
-import { loadAlone } from './loading.ts';
+import { loadAlone } from './load-file.ts';
 import type {
   FoundGarbage,
   GlobalOptions,
@@ -10,13 +10,15 @@ import type {
   PlanRequest,
   Services,
 } from './services.ts';
-import { openWorkplace, ownSurroundings, type Surroundings, type Workplace } from './session.ts';
+import type { Surroundings, Workplace } from './session.ts';
 
 /** The services of a process. Opens nothing until a command asks for it. Surroundings are given by tests only. */
 export function createServices(options: GlobalOptions, surroundings?: Surroundings): Services {
   let opened: Promise<Workplace> | undefined;
   const workplace = (): Promise<Workplace> => {
-    opened ??= openWorkplace(options, surroundings ?? ownSurroundings());
+    opened ??= import('./session.ts').then(({ openWorkplace, ownSurroundings }) =>
+      openWorkplace(options, surroundings ?? ownSurroundings()),
+    );
     return opened;
   };
   return {
