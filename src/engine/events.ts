@@ -1,6 +1,7 @@
 // What the engine tells while it works. Views subscribe; the engine never prints.
 import type { Address } from '../core/address.ts';
 import type { Diagnostic } from '../core/diagnostic.ts';
+import type { AddressOutcome, ApplyResult } from '../core/plan/outcome.ts';
 import type { Change, Plan } from '../core/plan/plan.ts';
 import type { StepOp } from '../core/plan/steps.ts';
 
@@ -45,29 +46,6 @@ export type EngineEvent =
   | { readonly type: 'change-undone'; readonly address: Address }
   | { readonly type: 'apply-ended'; readonly result: ApplyResult };
 
-/** How one address ended. After a rollback `kept` says why an address is not as it was before. */
-export type AddressOutcome =
-  | { readonly address: Address; readonly outcome: 'done'; readonly kept?: string }
-  | {
-      readonly address: Address;
-      readonly outcome: 'failed';
-      readonly diagnostic: Diagnostic;
-      /** Whether a rollback took back what it had done */
-      readonly undone?: boolean;
-      readonly kept?: string;
-    }
-  | { readonly address: Address; readonly outcome: 'undone' }
-  | {
-      readonly address: Address;
-      readonly outcome: 'not-started' | 'unfinished';
-      readonly because: string;
-      readonly kept?: string;
-    };
-
-export interface ApplyResult {
-  readonly status: 'complete' | 'partial' | 'interrupted';
-  readonly outcomes: readonly AddressOutcome[];
-  readonly elapsedMs: number;
-}
+export type { AddressOutcome, ApplyResult };
 
 export type Emit = (event: EngineEvent) => void;

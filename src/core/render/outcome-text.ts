@@ -1,44 +1,18 @@
 // How an apply ended: what failed and why, what was not started, and one closing line.
-import type { Address } from '../address.ts';
-import type { Diagnostic } from '../diagnostic.ts';
+import type { AddressOutcome, ApplyResult } from '../plan/outcome.ts';
 import type { Plan } from '../plan/plan.ts';
 import { makePaint, type Paint, plainText } from './paint.ts';
 import { sandboxTitle } from './plan-model.ts';
 import { roughDuration } from './quantity.ts';
 
-/** How one address ended, as the engine tells it. */
-type Outcome =
-  | { readonly address: Address; readonly outcome: 'done'; readonly kept?: string }
-  | {
-      readonly address: Address;
-      readonly outcome: 'failed';
-      readonly diagnostic: Diagnostic;
-      readonly undone?: boolean;
-      readonly kept?: string;
-    }
-  | { readonly address: Address; readonly outcome: 'undone' }
-  | {
-      readonly address: Address;
-      readonly outcome: 'not-started' | 'unfinished';
-      readonly because: string;
-      readonly kept?: string;
-    };
-
-/** The engine's result of an apply, as far as it is shown. */
-export interface ShownResult {
-  readonly status: 'complete' | 'partial' | 'interrupted';
-  readonly outcomes: readonly Outcome[];
-  readonly elapsedMs: number;
-}
-
 /** The closing table; ends with a newline. Diagnostics of failures are only named here: `report` shows them whole. */
-export function renderOutcome(plan: Plan, result: ShownResult, options: { readonly color: boolean }): string {
+export function renderOutcome(plan: Plan, result: ApplyResult, options: { readonly color: boolean }): string {
   const paint = makePaint(options.color);
   const lines = result.outcomes.flatMap((outcome) => outcomeLines(outcome, paint));
   return `${[...lines, ...(lines.length === 0 ? [] : ['']), closingLine(plan, result, paint)].join('\n')}\n`;
 }
 
-function outcomeLines(outcome: Outcome, paint: Paint): readonly string[] {
+function outcomeLines(outcome: AddressOutcome, paint: Paint): readonly string[] {
   const kept = 'kept' in outcome ? outcome.kept : undefined;
   const own = outcomeLine(outcome, paint);
   if (kept === undefined) return own === undefined ? [] : [own];
@@ -47,7 +21,7 @@ function outcomeLines(outcome: Outcome, paint: Paint): readonly string[] {
 }
 
 /** The line of what did not go as planned; what is done needs none. */
-function outcomeLine(outcome: Outcome, paint: Paint): string | undefined {
+function outcomeLine(outcome: AddressOutcome, paint: Paint): string | undefined {
   switch (outcome.outcome) {
     case 'done':
       return undefined;
@@ -65,8 +39,9 @@ function outcomeLine(outcome: Outcome, paint: Paint): string | undefined {
   }
 }
 
-function closingLine(plan: Plan, result: ShownResult, paint: Paint): string {
-  const count = (outcome: Outcome['outcome']): number => result.outcomes.filter((o) => o.outcome === outcome).length;
+function closingLine(plan: Plan, result: ApplyResult, paint: Paint): string {
+  const count = (outcome: AddressOutcome['outcome']): number =>
+    result.outcomes.filter((o) => o.outcome === outcome).length;
   const took = `in ${roughDuration(result.elapsedMs)}`;
   if (result.status === 'complete') {
     const verb = plan.mode === 'destroy' ? 'Done' : 'Applied';
@@ -84,7 +59,7 @@ function closingLine(plan: Plan, result: ShownResult, paint: Paint): string {
   return `${paint.bold(paint.red(`${word}: ${[`${count('done')} done`, ...left].join(', ')} ${took}.`))} ${next}`;
 }
 
-function wasRolledBack({ outcomes }: ShownResult): boolean {
+function wasRolledBack({ outcomes }: ApplyResult): boolean {
   return outcomes.some(
     (o) => o.outcome === 'undone' || ('kept' in o && o.kept !== undefined) || ('undone' in o && o.undone),
   );
@@ -98,7 +73,7 @@ const pastTense = {
   forget: 'forgotten',
 };
 
-function doneWords(plan: Plan, result: ShownResult): string {
+function doneWords(plan: Plan, result: ApplyResult): string {
   const actions = new Map(plan.changes.map((c) => [c.address, c.action]));
   const counts = new Map<string, number>();
   for (const { address } of result.outcomes) {
