@@ -25,6 +25,8 @@ const { version } = JSON.parse(readFileSync(at('package.json'), 'utf8'));
 
 /** Small programs of their own, bundled where they exist. */
 const companions = [{ from: 'src/guest/connect-probe.ts', to: 'connect-probe.cjs' }];
+/** Files of bytes: the function of a module that gives them. */
+const images = [{ from: 'src/host/kvm-firmware.ts', name: 'kvmFirmware', to: 'kvm-firmware.bin' }];
 /** Files that are shipped as they are. */
 const copies = [{ from: 'src/host/holder.sh', to: 'holder.sh' }];
 
@@ -59,8 +61,9 @@ const common = {
 // Built beside dist/ and moved there file by file, so that an sbx that starts meanwhile finds everything.
 const fresh = join(root, `.dist-${process.pid}`);
 try {
+  mkdirSync(fresh, { recursive: true });
   generateValidators();
-  await Promise.all([buildMain(), buildInk(), ...chunks.map(buildChunk), ...companions.map(buildCompanion)]);
+  await Promise.all([buildMain(), buildInk(), ...chunks.map(buildChunk), ...companions.map(buildCompanion), ...images.map(buildImage)]);
   finishMain();
   await buildLauncher();
   for (const { from, to } of copies) if (existsSync(at(from))) copyFileSync(at(from), join(fresh, to));
@@ -137,6 +140,12 @@ function buildChunk(name) {
 function buildCompanion({ from, to }) {
   if (!existsSync(at(from))) return undefined;
   return build({ ...common, entryPoints: [from], outfile: join(fresh, to), format: 'cjs' });
+}
+
+async function buildImage({ from, name, to }) {
+  const { outputFiles } = await build({ ...common, entryPoints: [from], format: 'esm', write: false });
+  const module = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
+  writeFileSync(join(fresh, to), module[name]());
 }
 
 async function buildLauncher() {

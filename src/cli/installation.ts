@@ -8,6 +8,8 @@ export interface Installation {
   readonly program: string;
   readonly holderScript: string;
   readonly connectProbe: string;
+  /** What a test guest runs that shows whether KVM works */
+  readonly kvmFirmware: string;
   readonly recipesDir: string;
 }
 
@@ -19,6 +21,7 @@ export function installationOf(program: string): Installation {
     program,
     holderScript: join(folder, 'holder.sh'),
     connectProbe: join(folder, 'connect-probe.cjs'),
+    kvmFirmware: join(folder, 'kvm-firmware.bin'),
     recipesDir: join(root, 'images'),
   };
 }

@@ -63,6 +63,7 @@ export async function openWorkplace(options: GlobalOptions, surroundings: Surrou
     detectDrivers({
       path: environment['PATH'] ?? '',
       kvmPolicy: kvmPolicy(environment['SBX_KVM']),
+      kvmFirmware: installation.kvmFirmware,
       ...(known.vmms === undefined ? {} : { known: known.vmms }),
       remember: (vmms) => {
         known.vmms = vmms;

@@ -1,11 +1,9 @@
 // Whether KVM runs ordinary guests here. A device that opens says nothing: there are hosts whose /dev/kvm only interprets.
 import { constants } from 'node:fs';
-import { access, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { access, readFile, stat } from 'node:fs/promises';
 import { describeError, errnoOf } from '../core/errors.ts';
 import { tryRun } from './exec.ts';
-import { kvmFirmware, provenExitCode } from './kvm-firmware.ts';
+import { provenExitCode } from './kvm-firmware.ts';
 import { bootId } from './processes.ts';
 
 /** What was found out about KVM, for as long as this boot and this QEMU last. */
@@ -27,6 +25,8 @@ export type KvmPolicy = 'assume' | 'never' | 'probe';
 export interface KvmOptions {
   /** Without a QEMU the cheap questions must do */
   readonly qemuPath?: string;
+  /** File with `kvmFirmware()`, made when sbx is built, so that finding out writes nothing; without it as without a QEMU */
+  readonly firmware?: string;
   /** A verdict of before; used again when boot, QEMU and its file are the same */
   readonly known?: KvmVerdict;
   /** Default `probe` */
@@ -48,7 +48,7 @@ export async function probeKvm(options: KvmOptions): Promise<KvmVerdict> {
   if (options.policy === 'assume') return { usable: true, reason: 'SBX_KVM says so', ...boot };
   const forbidden = await findForbidden(options.devicePath ?? '/dev/kvm');
   if (forbidden !== undefined) return { usable: false, ...forbidden, ...boot };
-  const { qemuPath, known } = options;
+  const { qemuPath, firmware, known } = options;
   const mtimeMs = qemuPath === undefined ? undefined : (await stat(qemuPath)).mtimeMs;
   if (known?.bootId === boot.bootId && known.qemuPath === qemuPath && known.mtimeMs === mtimeMs) return known;
   const key = {
@@ -62,23 +62,23 @@ export async function probeKvm(options: KvmOptions): Promise<KvmVerdict> {
       reason: '/dev/kvm opens, but the CPU has neither vmx nor svm to run ordinary guests with',
       ...key,
     };
-  if (qemuPath === undefined) return { usable: true, reason: '/dev/kvm opens and the CPU has the feature', ...key };
-  return { ...(await runFirmware(qemuPath, 'kvm', options.limitMs)), ...key };
+  if (qemuPath === undefined || firmware === undefined)
+    return { usable: true, reason: '/dev/kvm opens and the CPU has the feature', ...key };
+  return { ...(await runFirmware({ ...options, qemuPath, firmware, acceleration: 'kvm' })), ...key };
 }
 
 type Finding = Pick<KvmVerdict, 'usable' | 'reason' | 'hint'>;
 
 /** Runs the firmware in a guest. With `tcg` it shows that the firmware itself works. */
-export async function runFirmware(
-  qemuPath: string,
-  acceleration: 'kvm' | 'tcg',
-  limitMs: number = defaultLimitMs,
-): Promise<Finding> {
-  const folder = await mkdtemp(join(tmpdir(), 'sbx-kvm-'));
+export async function runFirmware(options: {
+  readonly qemuPath: string;
+  readonly acceleration: 'kvm' | 'tcg';
+  readonly firmware: string;
+  readonly limitMs?: number;
+}): Promise<Finding> {
+  const { qemuPath, acceleration, firmware, limitMs = defaultLimitMs } = options;
   const startMs = performance.now();
   try {
-    const firmware = join(folder, 'firmware');
-    await writeFile(firmware, kvmFirmware());
     const result = await tryRun(probeArgv(qemuPath, acceleration, firmware), { timeoutMs: limitMs });
     if (result.code === provenExitCode) return { usable: true, reason: 'a test guest ran' };
     const words = lastLine(result.stderr);
@@ -87,8 +87,6 @@ export async function runFirmware(
     if (performance.now() - startMs >= limitMs)
       return { usable: false, reason: `a test guest did not get through within ${limitMs} ms` };
     return { usable: false, reason: `a test guest crashed QEMU: ${lastLine(describeError(error))}` };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -31,6 +31,8 @@ export interface DetectOptions {
   /** The PATH to search */
   readonly path: string;
   readonly kvmPolicy: KvmPolicy;
+  /** The file that a test guest runs */
+  readonly kvmFirmware: string;
   readonly known?: KnownVmms;
   /** Told what to pass as `known` next time, when that is not what was passed */
   readonly remember?: (known: KnownVmms) => void;
@@ -72,6 +74,7 @@ export async function detectDrivers(options: DetectOptions): Promise<readonly De
     const qemuPath = findProgram(qemuProgram, options.path);
     verdict ??= probeKvm({
       policy: options.kvmPolicy,
+      firmware: options.kvmFirmware,
       ...(qemuPath === undefined ? {} : { qemuPath }),
       ...(known?.kvm === undefined ? {} : { known: known.kvm }),
     });

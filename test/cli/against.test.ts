@@ -14,6 +14,7 @@ const installation = {
   program: join(source, 'main.ts'),
   holderScript: join(source, 'host/holder.sh'),
   connectProbe: join(source, 'guest/connect-probe.ts'),
+  kvmFirmware: '/nonexistent',
   recipesDir: join(source, '../images'),
 };
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));

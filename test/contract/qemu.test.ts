@@ -7,6 +7,7 @@ import { findProgram } from '../../src/host/programs.ts';
 import { detectQemu, qemuProgram } from '../../src/vmm/qemu/detect.ts';
 import { createQemuDriver } from '../../src/vmm/qemu/driver.ts';
 import { defaultLimits } from '../../src/vmm/qemu/limits.ts';
+import { kvmFirmwareFile } from '../support/kvm-firmware.ts';
 import { cannotBoot, tinyImage } from '../support/tiny-image.ts';
 import { driverContract } from './suite.ts';
 
@@ -19,7 +20,8 @@ t.test('QEMU', { skip: cannotBoot(), timeout: 15 * 60_000 }, async (t) => {
   const root = await mkdtemp('/tmp/cq-');
   t.teardown(() => rm(root, { recursive: true, force: true }));
   const path = findProgram(qemuProgram);
-  const detected = await detectQemu({ path, kvm: () => probeKvm(path === undefined ? {} : { qemuPath: path }) });
+  const firmware = kvmFirmwareFile(t);
+  const detected = await detectQemu({ path, kvm: () => probeKvm(path === undefined ? {} : { qemuPath: path, firmware }) });
   if (!detected.available) throw new Error(detected.reason);
   t.comment(`QEMU ${detected.capabilities.version} with ${detected.capabilities.acceleration}`);
   const image = await tinyImage();

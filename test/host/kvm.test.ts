@@ -5,6 +5,7 @@ import t, { type Test } from 'tap';
 import { probeKvm, runFirmware } from '../../src/host/kvm.ts';
 import { kvmFirmware } from '../../src/host/kvm-firmware.ts';
 import { bootId } from '../../src/host/processes.ts';
+import { kvmFirmwareFile } from '../support/kvm-firmware.ts';
 
 const qemu = '/usr/bin/qemu-system-x86_64';
 
@@ -16,6 +17,7 @@ function host(t: Test, options: { readonly flags?: string; readonly script?: str
     devicePath: join(folder, 'kvm'),
     cpuinfoPath: join(folder, 'cpuinfo'),
     qemuPath: join(folder, 'qemu'),
+    firmware: join(folder, 'firmware'),
   };
   writeFileSync(paths.devicePath, '');
   writeFileSync(paths.cpuinfoPath, `processor\t: 0\nflags\t\t: fpu ${options.flags ?? 'vmx'} sse\n`);
@@ -31,7 +33,7 @@ t.test('the firmware ends at the reset vector with a jump to its start', async (
 });
 
 t.test('the firmware runs through on a CPU that works', { skip: !existsSync(qemu) && `no ${qemu}` }, async (t) => {
-  t.strictSame(await runFirmware(qemu, 'tcg'), { usable: true, reason: 'a test guest ran' });
+  t.strictSame(await runFirmware({ qemuPath: qemu, acceleration: 'tcg', firmware: kvmFirmwareFile(t) }), { usable: true, reason: 'a test guest ran' });
 });
 
 t.test('a host on which the firmware runs is usable', async (t) => {

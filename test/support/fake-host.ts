@@ -65,6 +65,7 @@ export async function makeFakeHost(hub?: FakeHub, settings: FakeSettings = {}): 
           program,
           holderScript: join(source, 'host/holder.sh'),
           connectProbe: join(source, 'guest/connect-probe.ts'),
+          kvmFirmware: '/nonexistent',
           recipesDir: join(source, '../images'),
         },
   };

@@ -38,6 +38,7 @@ async function run(clone: string, yaml: string, ...argv: readonly string[]): Ret
       program: '/nonexistent',
       holderScript: '/nonexistent',
       connectProbe: '/nonexistent',
+      kvmFirmware: '/nonexistent',
       recipesDir: '/work',
     },
   };

@@ -18,7 +18,7 @@ const newQemu = 'QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-1)';
 
 t.test('both drivers are found, in the order of preference', async (t) => {
   const { path } = pathOf(t, { 'cloud-hypervisor': 'cloud-hypervisor v53.0', 'qemu-system-x86_64': newQemu });
-  const detected = await detectDrivers({ path, kvmPolicy: 'assume' });
+  const detected = await detectDrivers({ path, kvmPolicy: 'assume', kvmFirmware: '/nowhere' });
   t.match(detected, [
     { available: true, capabilities: { driver: 'cloud-hypervisor', version: '53.0', acceleration: 'kvm' } },
     { available: true, capabilities: { driver: 'qemu', version: '10.0.2', acceleration: 'kvm' } },
@@ -27,7 +27,7 @@ t.test('both drivers are found, in the order of preference', async (t) => {
 
 t.test('without KVM only QEMU is left, and emulates', async (t) => {
   const { path } = pathOf(t, { 'cloud-hypervisor': 'cloud-hypervisor v53.0', 'qemu-system-x86_64': newQemu });
-  const detected = await detectDrivers({ path, kvmPolicy: 'never' });
+  const detected = await detectDrivers({ path, kvmPolicy: 'never', kvmFirmware: '/nowhere' });
   t.match(detected, [
     { available: false, driver: 'cloud-hypervisor', reason: /KVM/ },
     { available: true, capabilities: { driver: 'qemu', acceleration: 'tcg', cpuShrink: 'restart' } },
@@ -40,14 +40,14 @@ t.test('versions that are too old, or say nothing, are no drivers', async (t) =>
     ['something else', /says nothing that is understood/],
   ] as const) {
     const { path } = pathOf(t, { 'qemu-system-x86_64': says });
-    t.match((await detectDrivers({ path, kvmPolicy: 'never' }))[1], { available: false, driver: 'qemu', reason });
+    t.match((await detectDrivers({ path, kvmPolicy: 'never', kvmFirmware: '/nowhere' }))[1], { available: false, driver: 'qemu', reason });
   }
 });
 
 t.test('what was learned is kept, and asked for again only when a file has changed', async (t) => {
   const { path } = pathOf(t, { 'qemu-system-x86_64': newQemu });
   const told: KnownVmms[] = [];
-  const options = { path, kvmPolicy: 'never', remember: (known: KnownVmms) => told.push(known) } as const;
+  const options = { path, kvmPolicy: 'never', kvmFirmware: '/nowhere', remember: (known: KnownVmms) => told.push(known) } as const;
   const first = await detectDrivers(options);
   const [known] = told;
   t.match(known, { binaries: { qemu: { version: '10.0.2' } }, kvm: undefined });
