@@ -63,7 +63,13 @@ const fresh = join(root, `.dist-${process.pid}`);
 try {
   mkdirSync(fresh, { recursive: true });
   generateValidators();
-  await Promise.all([buildMain(), buildInk(), ...chunks.map(buildChunk), ...companions.map(buildCompanion), ...images.map(buildImage)]);
+  await Promise.all([
+    buildMain(),
+    buildInk(),
+    ...chunks.map(buildChunk),
+    ...companions.map(buildCompanion),
+    ...images.map(buildImage),
+  ]);
   finishMain();
   await buildLauncher();
   for (const { from, to } of copies) if (existsSync(at(from))) copyFileSync(at(from), join(fresh, to));

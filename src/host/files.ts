@@ -1,6 +1,6 @@
 // Files that must survive a crash whole, and folders that only their owner may enter.
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../core/errors.ts';
 
 /** Text of a file, or undefined when there is none, or something on the way to it is no folder. */
@@ -34,14 +34,33 @@ async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/** Replaces a file whole or not at all: temp file, fsync, rename, fsync of the folder. Mode 0600 unless given. */
+/**
+ * Replaces a file whole or not at all: temp file, fsync, rename, fsync of the folder. Mode 0600 unless given. A lock keeps
+ * writers of one file apart, so that the temp file has one name: what a killed writer left is overwritten by the next.
+ */
 export async function writeFileAtomic(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
-  const temporary = join(
-    dirname(path),
-    `.${process.pid}-${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}.tmp`,
-  );
+  await replaceFile(path, temporaryOf(path), content, { flags: 'w', mode });
+}
+
+/** The same for files that no lock guards: two writers may be at it, and the last one wins. */
+export async function writeFileUnlocked(path: string, content: string | Uint8Array): Promise<void> {
+  const unique = `.${process.pid}-${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}.tmp`;
+  await replaceFile(path, join(dirname(path), unique), content, { flags: 'wx', mode: 0o600 });
+}
+
+/** What `writeFileAtomic` writes before it is `path`. */
+export function temporaryOf(path: string): string {
+  return join(dirname(path), `.${basename(path)}.tmp`);
+}
+
+async function replaceFile(
+  path: string,
+  temporary: string,
+  content: string | Uint8Array,
+  { flags, mode }: { readonly flags: 'w' | 'wx'; readonly mode: number },
+): Promise<void> {
   try {
-    const file = await open(temporary, 'wx', mode);
+    const file = await open(temporary, flags, mode);
     try {
       await file.writeFile(content);
       await file.sync();

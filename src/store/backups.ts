@@ -11,7 +11,7 @@ export const backupsKept = 5;
 /** Keeps the state file that is there as the backup of `serial`; durable at return. No state file is no error. */
 export async function keepBackup(layout: SandboxLayout, serial: number): Promise<void> {
   await ensurePrivateFolder(layout.backupsDir);
-  const temporary = join(layout.backupsDir, `.${process.pid}.tmp`);
+  const temporary = join(layout.backupsDir, '.tmp');
   try {
     await rm(temporary, { force: true });
     if (!(await copyOrLink(layout.statePath, temporary))) return;

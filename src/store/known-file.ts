@@ -1,7 +1,7 @@
 // What earlier applies found out about this host and need not be found out again: binaries, KVM, digests of files.
 // A cache: it is believed only where it still fits, and losing it costs a moment.
 import { join } from 'node:path';
-import { ensurePrivateFolder, readTextIfThere, writeFileAtomic } from '../host/files.ts';
+import { ensurePrivateFolder, readTextIfThere, writeFileUnlocked } from '../host/files.ts';
 import type { Home } from './home.ts';
 
 function knownPath(home: Home): string {
@@ -24,5 +24,5 @@ export async function readKnown(home: Home): Promise<Readonly<Record<string, unk
 /** Replaces what is known. */
 export async function writeKnown(home: Home, known: Readonly<Record<string, unknown>>): Promise<void> {
   await ensurePrivateFolder(home.state);
-  await writeFileAtomic(knownPath(home), JSON.stringify(known));
+  await writeFileUnlocked(knownPath(home), JSON.stringify(known));
 }

@@ -7,7 +7,7 @@ import { describeError } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
 import type { Plan } from '../core/plan/plan.ts';
 import type { PlanRequest } from '../core/plan/request.ts';
-import { writeFileAtomic } from '../host/files.ts';
+import { writeFileUnlocked } from '../host/files.ts';
 import type { Home } from './home.ts';
 import { homeFailure } from './home-failure.ts';
 import { ensureKey, type HomeKey, keyId, readKey, sealOf } from './key.ts';
@@ -49,7 +49,7 @@ export async function writePlanFile(path: string, saved: SavedPlan, home: Home):
   const text = JSON.stringify(saved);
   const head = { format_version: 1, key_id: keyId(key), seal: sealOf(key, text).toString('hex') };
   const whole = `${JSON.stringify(head).slice(0, -1)},"saved":${text}}\n`;
-  await writeFileAtomic(path, whole).catch(homeFailure(`write the plan ${path}`));
+  await writeFileUnlocked(path, whole).catch(homeFailure(`write the plan ${path}`));
 }
 
 /**

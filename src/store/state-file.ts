@@ -5,7 +5,7 @@ import { type Diagnostic, diagnostic } from '../core/diagnostic.ts';
 import { bug } from '../core/errors.ts';
 import type { State } from '../core/state/state.ts';
 import { formatState } from '../core/state/state-text.ts';
-import { ensurePrivateFolder, writeFileAtomic } from '../host/files.ts';
+import { ensurePrivateFolder, temporaryOf, writeFileAtomic } from '../host/files.ts';
 import { keepBackup, pruneBackups } from './backups.ts';
 import { type SandboxLayout, statesDir } from './home.ts';
 import { homeFailure } from './home-failure.ts';
@@ -46,6 +46,8 @@ export async function removeState(layout: SandboxLayout): Promise<void> {
   const fail = homeFailure(`remove the state ${layout.statePath}`);
   await rm(layout.journalPath, { force: true }).catch(fail);
   await rm(layout.statePath, { force: true }).catch(fail);
+  // Of a write that was killed.
+  await rm(temporaryOf(layout.statePath), { force: true }).catch(fail);
   await rm(layout.backupsDir, { force: true, recursive: true }).catch(fail);
   await rm(layout.lockPath, { force: true }).catch(fail);
 }

@@ -21,7 +21,10 @@ t.test('QEMU', { skip: cannotBoot(), timeout: 15 * 60_000 }, async (t) => {
   t.teardown(() => rm(root, { recursive: true, force: true }));
   const path = findProgram(qemuProgram);
   const firmware = kvmFirmwareFile(t);
-  const detected = await detectQemu({ path, kvm: () => probeKvm(path === undefined ? {} : { qemuPath: path, firmware }) });
+  const detected = await detectQemu({
+    path,
+    kvm: () => probeKvm(path === undefined ? {} : { qemuPath: path, firmware }),
+  });
   if (!detected.available) throw new Error(detected.reason);
   t.comment(`QEMU ${detected.capabilities.version} with ${detected.capabilities.acceleration}`);
   const image = await tinyImage();

@@ -131,12 +131,13 @@ t.test(
     writeFileSync(join(host.home, 'state', `.${dead}-abc-def.tmp`), '');
     writeFileSync(join(host.home, 'state', `.${process.pid}-abc-def.tmp`), '');
     writeFileSync(join(host.home, 'state/gone.lock'), '');
+    writeFileSync(join(host.home, 'state/.gone.json.tmp'), '');
     writeFileSync(
       join(host.home, 'host.json'),
       JSON.stringify({ format_version: 1, ports: { '127.0.0.1:80/tcp': 'gone' } }),
     );
     const { found } = await gc(host);
-    t.strictSame(found.map(({ type }) => type).sort(), ['build', 'file', 'file', 'port']);
+    t.strictSame(found.map(({ type }) => type).sort(), ['build', 'file', 'file', 'file', 'port']);
     t.equal((await host.sbx('gc', '--auto-approve')).code, 0);
     t.strictSame(
       readdirSync(join(host.home, 'state')),

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { ensurePrivateFolder, writeFileAtomic } from '../../src/host/files.ts';
+import { ensurePrivateFolder, temporaryOf, writeFileAtomic, writeFileUnlocked } from '../../src/host/files.ts';
 
 function scratch(t: { teardown: (end: () => void) => void }): string {
   const folder = mkdtempSync(join(tmpdir(), 'sbx-files-'));
@@ -65,4 +65,22 @@ t.test('a file that cannot be put in place leaves nothing behind', async (t) => 
   mkdirSync(join(folder, 'taken'));
   await t.rejects(writeFileAtomic(join(folder, 'taken'), 'x'), { code: 'EISDIR' });
   t.strictSame(readdirSync(folder), ['taken']);
+});
+
+t.test('what a killed writer left is overwritten by the next one', async (t) => {
+  const folder = scratch(t);
+  const path = join(folder, 'x');
+  writeFileSync(temporaryOf(path), 'half of something much lon');
+  await writeFileAtomic(path, 'whole');
+  t.equal(readFileSync(path, 'utf8'), 'whole');
+  t.strictSame(readdirSync(folder), ['x']);
+});
+
+t.test('writers without a lock do not disturb each other', async (t) => {
+  const folder = scratch(t);
+  const path = join(folder, 'x');
+  const texts = Array.from({ length: 20 }, (_, at) => String(at).repeat(50_000));
+  await Promise.all(texts.map((text) => writeFileUnlocked(path, text)));
+  t.ok(texts.includes(readFileSync(path, 'utf8')), 'one of them is there, whole');
+  t.strictSame(readdirSync(folder), ['x']);
 });

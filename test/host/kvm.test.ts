@@ -33,7 +33,10 @@ t.test('the firmware ends at the reset vector with a jump to its start', async (
 });
 
 t.test('the firmware runs through on a CPU that works', { skip: !existsSync(qemu) && `no ${qemu}` }, async (t) => {
-  t.strictSame(await runFirmware({ qemuPath: qemu, acceleration: 'tcg', firmware: kvmFirmwareFile(t) }), { usable: true, reason: 'a test guest ran' });
+  t.strictSame(await runFirmware({ qemuPath: qemu, acceleration: 'tcg', firmware: kvmFirmwareFile(t) }), {
+    usable: true,
+    reason: 'a test guest ran',
+  });
 });
 
 t.test('a host on which the firmware runs is usable', async (t) => {

@@ -40,14 +40,23 @@ t.test('versions that are too old, or say nothing, are no drivers', async (t) =>
     ['something else', /says nothing that is understood/],
   ] as const) {
     const { path } = pathOf(t, { 'qemu-system-x86_64': says });
-    t.match((await detectDrivers({ path, kvmPolicy: 'never', kvmFirmware: '/nowhere' }))[1], { available: false, driver: 'qemu', reason });
+    t.match((await detectDrivers({ path, kvmPolicy: 'never', kvmFirmware: '/nowhere' }))[1], {
+      available: false,
+      driver: 'qemu',
+      reason,
+    });
   }
 });
 
 t.test('what was learned is kept, and asked for again only when a file has changed', async (t) => {
   const { path } = pathOf(t, { 'qemu-system-x86_64': newQemu });
   const told: KnownVmms[] = [];
-  const options = { path, kvmPolicy: 'never', kvmFirmware: '/nowhere', remember: (known: KnownVmms) => told.push(known) } as const;
+  const options = {
+    path,
+    kvmPolicy: 'never',
+    kvmFirmware: '/nowhere',
+    remember: (known: KnownVmms) => told.push(known),
+  } as const;
   const first = await detectDrivers(options);
   const [known] = told;
   t.match(known, { binaries: { qemu: { version: '10.0.2' } }, kvm: undefined });

@@ -27,7 +27,7 @@ const server = createServer((link) => {
       if (hello === undefined) return;
       link.write('ok\n');
       vmm = new Vmm(world, hello, (line) => link.write(`${line}\n`));
-      void vmm.start(hello.argv);
+      vmm.start(hello.argv).catch((error) => vmm.fail(1, `Error: ${error.message}`));
     }
     if (received.includes('term\n')) {
       received = Buffer.alloc(0);

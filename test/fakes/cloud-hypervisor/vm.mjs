@@ -1,8 +1,9 @@
 // The VM inside a fake VMM: its state, boot, what the guest does by itself. Requests are in actions.mjs.
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { actions } from './actions.mjs';
 import { fillAtBoot, isAtLeast, openDisk, Refusal, refuse, reported, validate } from './config.mjs';
 import { serveVsock } from './guest.mjs';
+import { appendOpen } from './open-file.mjs';
 import { listen } from './server.mjs';
 
 export class Vm {
@@ -197,15 +198,14 @@ export class Vm {
         (socket) => serveVsock(socket, this.guest),
         () => undefined,
       );
-    if (serial.mode === 'File')
-      writeFileSync(serial.file, '[    0.000000] Linux version 6.1.0-fake\r\n', { flag: 'a' });
+    if (serial.mode === 'File') appendOpen(serial.file, '[    0.000000] Linux version 6.1.0-fake\r\n');
     const { guest } = this;
     guest.timer = setTimeout(
       () => {
         guest.up = true;
         for (const id of this.tree.keys())
           if (!id.startsWith('__')) this.vmm.event('virtio-device', 'activated', { id });
-        if (serial.mode === 'File') writeFileSync(serial.file, 'fake guest is up\r\n', { flag: 'a' });
+        if (serial.mode === 'File') appendOpen(serial.file, 'fake guest is up\r\n');
         for (const waiter of guest.waiters.splice(0)) waiter();
       },
       this.setting('BOOT_MS', 10),

@@ -1,8 +1,9 @@
 // One fake VMM: command line, files, faults, the order of requests. What the requests do is in vm.mjs.
-import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArguments } from './arguments.mjs';
 import { isAtLeast, Refusal } from './config.mjs';
+import { appendOpen } from './open-file.mjs';
 import { listen, refuseConnection, serveHttp } from './server.mjs';
 import { Vm } from './vm.mjs';
 
@@ -54,7 +55,7 @@ export class Vmm {
   /** Reads the command line and begins to listen. */
   async start(argv) {
     const parsed = parseArguments(argv, this.version);
-    if (parsed.error !== undefined) return this.#fail(parsed.code, parsed.error);
+    if (parsed.error !== undefined) return this.fail(parsed.code, parsed.error);
     this.apiSocket = parsed.apiSocket;
     this.eventsPath = parsed.events;
     if (this.eventsPath !== undefined) writeFileSync(this.eventsPath, '');
@@ -69,15 +70,14 @@ export class Vmm {
 
   async #open() {
     if (this.setting('EXIT_AT_START') !== undefined) {
-      return this.#fail(Number(this.setting('EXIT_AT_START')), 'Error: the fake was told to fail');
+      return this.fail(Number(this.setting('EXIT_AT_START')), 'Error: the fake was told to fail');
     }
     await this.#wait('socket');
     if (this.setting('NO_SOCKET') !== undefined || this.apiSocket === undefined || this.over) return;
     if (existsSync(this.apiSocket)) {
       const live = [...this.world.vmms.values()].some((other) => other.apiSocket === this.apiSocket && !other.over);
-      if (this.major < 53)
-        return this.#fail(1, 'Error: Error creating API server socket: Address in use (os error 98)');
-      if (live) return this.#fail(1, 'Error: API socket is in use by another instance');
+      if (this.major < 53) return this.fail(1, 'Error: Error creating API server socket: Address in use (os error 98)');
+      if (live) return this.fail(1, 'Error: API socket is in use by another instance');
       rmSync(this.apiSocket, { force: true });
     }
     if (this.major >= 53) writeFileSync(`${this.apiSocket}.lock`, '');
@@ -88,15 +88,22 @@ export class Vmm {
         if (count > 10) return refuseConnection(socket);
         return serveHttp(socket, this.major, (method, path, body) => this.#inTurn(method, path, body));
       },
-      (error) => this.#fail(1, `Error: ${error.message}`),
+      (error) => this.fail(1, `Error: ${error.message}`),
     );
   }
 
   /** One request at a time, whatever the connection: everything waits behind a slow one, ping included. */
   #inTurn(method, path, body) {
-    const mine = this.calls.then(() => this.#answer(method, path, body));
-    this.calls = mine.catch(() => undefined);
+    const mine = this.calls.then(() => this.#answer(method, path, body)).catch((error) => this.#panic(error));
+    this.calls = mine;
     return mine;
+  }
+
+  /** What the fake did not expect ends this VMM, as a panic does, and no other one of the hub. */
+  #panic(error) {
+    console.error(error);
+    this.crash('panic', error.message);
+    return { status: 500, fault: 'cut' };
   }
 
   async #answer(method, path, body) {
@@ -173,14 +180,14 @@ export class Vmm {
     const path = this.setting('LOG');
     if (path === undefined) return;
     const entry = { pid: this.pid, socket: this.apiSocket, method, action, ...(body === '' ? {} : { body }), status };
-    appendFileSync(path, `${JSON.stringify(entry)}\n`);
+    appendOpen(path, `${JSON.stringify(entry)}\n`);
   }
 
   event(source, event, properties = null) {
     if (this.eventsPath === undefined) return;
     const elapsed = performance.now() - this.startedAt;
     const timestamp = { secs: Math.floor(elapsed / 1000), nanos: Math.floor((elapsed % 1000) * 1e6) };
-    appendFileSync(this.eventsPath, `${JSON.stringify({ timestamp, source, event, properties }, null, 2)}\n\n`);
+    appendOpen(this.eventsPath, `${JSON.stringify({ timestamp, source, event, properties }, null, 2)}\n\n`);
   }
 
   ping() {
@@ -204,9 +211,9 @@ export class Vmm {
   }
 
   /** Dies of itself; sockets stay. */
-  crash(how) {
+  crash(how, why = 'told to crash') {
     if (this.over) return;
-    this.tell('stderr thread main panicked at the fake: told to crash');
+    this.tell(`stderr thread main panicked at the fake: ${why}`);
     this.#close({ keepFiles: true });
     this.tell(how === 'sigsys' ? 'kill SYS' : 'exit 1');
   }
@@ -220,7 +227,8 @@ export class Vmm {
     this.#close({ keepFiles: true });
   }
 
-  #fail(code, text) {
+  /** The process ends before it is any VMM. */
+  fail(code, text) {
     this.over = true;
     this.tell(`stderr ${text}`);
     this.tell(`exit ${code}`);
