@@ -32,6 +32,7 @@ export function runStateOf(
     case 'paused':
       return repair('resume', record, 'paused', 'live', 'it goes on where it was', ran);
     case 'exited':
+      if (cutShort(record)) return start(record, 'stopped', false);
       if (attrs.onExit === 'keep' && ran) return restartAsked(record, context) ? start(record, 'exited', false) : asIs;
       return start(record, 'exited', ran);
     case 'absent':
@@ -45,6 +46,11 @@ export function runStateOf(
 
 function restartAsked(record: VmRecord, context: PlanContext): boolean {
   return context.options.restart.includes(record.address);
+}
+
+/** An apply was killed while it stopped or started the VM: the end that is seen is not the guest's own. */
+function cutShort({ pending }: VmRecord): boolean {
+  return pending?.op === 'vm.stop' || pending?.op === 'vm.start';
 }
 
 function running(record: VmRecord, attrs: VmAttrs, context: PlanContext, ran: boolean): RunState {

@@ -192,6 +192,20 @@ t.test('a VM that powered off is done where the file says keep', async (t) => {
   t.strictSame(plan.drift, []);
 });
 
+t.test('a VM that an apply was stopping when it was killed is no guest that came to its end', async (t) => {
+  const keep = shop.replace('depends_on: { db: ready }', 'depends_on: { db: ready }\n    on_exit: keep');
+  for (const op of ['vm.stop', 'vm.start']) {
+    const seen = seenAs(applied(keep), 'web', { state: 'exited' });
+    const resources = seen.state.resources.map((record) =>
+      record.address === addressOf('vm.web') ? { ...record, pending: { step: `vm.web/${op}`, op } } : record,
+    );
+    const plan = mustPlan({ from: { ...seen, state: { ...seen.state, resources } }, to: keep });
+    t.strictSame(plan.changes.map(changeLine), ['update vm.web live: state'], op);
+    t.ok(plan.steps.some((step) => step.action.op === 'vm.start'));
+    t.strictSame(plan.drift, [], 'nothing happened outside sbx');
+  }
+});
+
 t.test('a paused VM goes on', async (t) => {
   const paused = seenAs(world, 'web', (before) => ({ ...before, state: 'paused' }) as VmObservation);
   const plan = mustPlan({ from: paused, to: shop });
