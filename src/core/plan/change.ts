@@ -27,7 +27,12 @@ interface StepOptions {
   readonly after?: AfterStep;
 }
 
-/** A draft step; without `after` its end only clears the pending mark. */
+/** What every step of a kind leaves, whatever it is part of. A VM that was stopped has no process: its end was not its own. */
+export function afterOf(action: StepAction): AfterStep {
+  return action.op === 'vm.stop' ? { type: 'patched', drops: ['process'] } : { type: 'patched' };
+}
+
+/** A draft step; without `after` its end leaves what `afterOf` says. */
 export function draftStep(address: Address, action: StepAction, options: StepOptions = {}): DraftStep {
   const about = options.about === undefined ? '' : `:${options.about}`;
   return {
@@ -35,7 +40,7 @@ export function draftStep(address: Address, action: StepAction, options: StepOpt
     address,
     action,
     needs: (options.needs ?? []).map((step) => step.id),
-    after: options.after ?? { type: 'patched' },
+    after: options.after ?? afterOf(action),
     ...(options.requires === undefined ? {} : { requires: options.requires }),
     ...(options.reaches === undefined ? {} : { reaches: options.reaches }),
     ...(options.before === undefined ? {} : { before: options.before }),

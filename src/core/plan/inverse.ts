@@ -5,6 +5,7 @@ import { canonicalJson } from '../json.ts';
 import type { VmAttrs } from '../state/attrs.ts';
 import type { AfterStep, JournalRecord } from '../state/journal.ts';
 import type { ResourceRecord } from '../state/state.ts';
+import { afterOf } from './change.ts';
 import type { Step, StepAction } from './steps.ts';
 
 /** How long a guest that is taken back gets to power itself off in `ms`; one that is new gets no time. */
@@ -134,7 +135,7 @@ function chainOf(address: Address, begun: readonly Step[], { prior, now }: Inver
       action,
       needs: first ? [] : [steps[steps.length - 1]?.id ?? ''],
       ...(first && before !== undefined && !now.has(address) ? { before } : {}),
-      after: last ? after : { type: 'patched' },
+      after: last ? after : afterOf(action),
     });
   }
   return steps;

@@ -44,6 +44,8 @@ export type AfterStep =
       /** Top-level members of `attrs` that are true from now on */
       readonly attrs?: Partial<Attrs>;
       readonly facts?: Partial<Facts>;
+      /** Members of `facts` that are true no more, such as the process of a VM that was stopped */
+      readonly drops?: readonly string[];
       /** What it needs from now on */
       readonly dependsOn?: readonly Address[];
     };

@@ -67,13 +67,20 @@ function settled(record: ResourceRecord, step: string): ResourceRecord {
   return rest as ResourceRecord;
 }
 
-function patched(record: ResourceRecord, after: Extract<AfterStep, { type: 'patched' }>): ResourceRecord {
+type Patch = Extract<AfterStep, { type: 'patched' }>;
+
+function patched(record: ResourceRecord, after: Patch): ResourceRecord {
   // A patch is made for the kind of its address; the union cannot say so.
   return {
     ...record,
     ...(after.status === undefined ? {} : { status: after.status }),
     ...(after.attrs === undefined ? {} : { attrs: { ...record.attrs, ...after.attrs } }),
-    ...(after.facts === undefined ? {} : { facts: { ...record.facts, ...after.facts } }),
+    ...(after.facts === undefined && after.drops === undefined ? {} : { facts: factsAfter(record.facts, after) }),
     ...(after.dependsOn === undefined ? {} : { dependsOn: after.dependsOn }),
   } as ResourceRecord;
+}
+
+function factsAfter(facts: ResourceRecord['facts'], { facts: more, drops = [] }: Patch): ResourceRecord['facts'] {
+  const kept = Object.entries(facts).filter(([name]) => !drops.includes(name));
+  return { ...Object.fromEntries(kept), ...more };
 }
