@@ -82,21 +82,28 @@ function bothKeys(a: object, b: object): readonly string[] {
   return [...new Set([...Object.keys(a), ...Object.keys(b)])];
 }
 
-/** What a living VM shows otherwise than recorded. The remedy is left to the change that it leads to. */
-export function shapeDrift(record: VmRecord, observation: VmObservation, planned: VmAttrs): readonly Drift[] {
+/** Something that a living VM shows otherwise than it is recorded. */
+interface Difference {
+  readonly field: string;
+  readonly recorded: PlanValue;
+  readonly observed: PlanValue;
+  /** What apply does about it; absent when the file asks for what is there */
+  readonly remedy?: string;
+  readonly unit?: 'bytes';
+}
+
+function differencesOf(record: VmRecord, observation: VmObservation, planned: VmAttrs): readonly Difference[] {
   const shape = shapeOf(observation);
   if (shape === undefined || record.status !== 'ready' || showsAll(record.attrs, shape)) return [];
-  const { attrs, address } = record;
-  const drift: Drift[] = [];
+  const { attrs } = record;
+  const found: Difference[] = [];
   const compare = (field: string, recorded: unknown, observed: unknown, wanted: unknown, unit?: 'bytes'): void => {
     if (isSame(recorded, observed)) return;
-    const remedy = isSame(observed, wanted) ? 'none: the file asks for the same now' : 'set it back to the file';
-    drift.push({
-      address,
+    found.push({
       field,
       recorded: shown(recorded),
       observed: shown(observed),
-      remedy,
+      ...(isSame(observed, wanted) ? {} : { remedy: 'set it back to the file' }),
       ...(unit === undefined ? {} : { unit }),
     });
   };
@@ -105,16 +112,35 @@ export function shapeDrift(record: VmRecord, observation: VmObservation, planned
   compare('memory.size', attrs.memory.sizeBytes, shape.memoryBytes, planned.memory.sizeBytes, 'bytes');
   compare('memory.max', attrs.memory.maxBytes, shape.memoryMaxBytes, planned.memory.maxBytes, 'bytes');
   for (const name of Object.keys(attrs.disks)) {
-    if (shape.disks[name] === undefined)
-      drift.push({
-        address,
-        field: `disks.${name}`,
-        recorded: shown('attached'),
-        observed: absent,
-        remedy: 'attach it again',
-      });
+    if (shape.disks[name] !== undefined) continue;
+    const remedy = planned.disks[name] === undefined ? {} : { remedy: 'attach it again' };
+    found.push({ field: `disks.${name}`, recorded: shown('attached'), observed: absent, ...remedy });
   }
   for (const [name, nic] of Object.entries(attrs.nics))
     compare(`networks.${name}`, nic.mac, shape.nics[name], planned.nics[name]?.mac);
-  return drift;
+  return found;
+}
+
+/**
+ * What was changed behind our back. Not what the file asks for where an apply was cut short: that was sbx itself, before it
+ * could record it.
+ */
+export function shapeDrift(record: VmRecord, observation: VmObservation, planned: VmAttrs): readonly Drift[] {
+  return differencesOf(record, observation, planned).flatMap(({ remedy, ...difference }) => {
+    if (remedy === undefined && record.pending !== undefined) return [];
+    return [{ address: record.address, ...difference, remedy: remedy ?? 'none: the file asks for the same now' }];
+  });
+}
+
+/** What is as the file wants it and only not recorded so: an apply was cut short, or somebody else did it. */
+export function unrecordedFields(
+  record: VmRecord,
+  observation: VmObservation,
+  planned: VmAttrs,
+): readonly FieldChange[] {
+  return differencesOf(record, observation, planned).flatMap(({ remedy, field, recorded, observed, unit }) => {
+    if (remedy !== undefined) return [];
+    const price = { impact: 'live', reason: 'it is so already, and is only recorded' } as const;
+    return [{ field, from: recorded, to: observed, ...price, ...(unit === undefined ? {} : { unit }) }];
+  });
 }

@@ -11,7 +11,7 @@ import type { VmAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
 import { costOf, impactTable } from '../impacts.ts';
 import { toVmAttrs, vmDependsOn } from './attrs.ts';
-import { fieldChanges, priorAttrs, shapeDrift, shapeOf } from './diff.ts';
+import { fieldChanges, priorAttrs, shapeDrift, shapeOf, unrecordedFields } from './diff.ts';
 import { linkStateOf } from './links.ts';
 import { runStateOf } from './run-state.ts';
 import { bringUpSteps, lostDisks, removeSteps, shallRun, stopStep } from './steps.ts';
@@ -127,6 +127,7 @@ function change(
   const lost = alive ? lostVolumes(record, attrs, context) : [];
   const fields = [
     ...fieldChanges(prior, attrs, record, context, alive),
+    ...unrecordedFields(record, observation, attrs),
     ...needsChange(subject, record),
     ...lost.map(lostField),
     ...run.fields,

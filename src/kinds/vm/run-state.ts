@@ -26,6 +26,8 @@ export function runStateOf(
 ): RunState {
   const ran = shallRun(record.attrs);
   if (!shallRun(attrs)) return stopped(attrs, record, observation, ran);
+  const alive = observation.state === 'running' || observation.state === 'paused';
+  if (alive && record.pending?.op === 'vm.start') return startAgain(observation.state);
   switch (observation.state) {
     case 'running':
       return running(record, attrs, context, ran);
@@ -46,6 +48,12 @@ export function runStateOf(
 
 function restartAsked(record: VmRecord, context: PlanContext): boolean {
   return context.options.restart.includes(record.address);
+}
+
+/** What a VM was started with stands in the record of its start: one that was never written cannot be made up later. */
+function startAgain(seen: string): RunState {
+  const reason = 'an earlier apply was cut short while it started it';
+  return { need: 'restart', drift: [], fields: [stateField(seen, 'running', 'restart', reason)] };
 }
 
 /** An apply was killed while it stopped or started the VM: the end that is seen is not the guest's own. */

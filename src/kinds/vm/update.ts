@@ -111,8 +111,9 @@ function liveSteps(update: Update): readonly DraftStep[] {
 type StepMaker = (needs: readonly DraftStep[]) => DraftStep;
 
 function diskSteps(update: Update): readonly StepMaker[] {
-  const { attrs, prior } = update;
-  const gone = Object.entries(prior.disks).filter(([name]) => attrs.disks[name] === undefined);
+  const { attrs, prior, record } = update;
+  // Also one that the VM has let go of already: its file may be there yet.
+  const gone = Object.entries(record.attrs.disks).filter(([name]) => attrs.disks[name] === undefined);
   return [
     ...gone.flatMap(([name, disk]) => detachSteps(update, name, disk)),
     ...Object.entries(attrs.disks).flatMap(([name, disk]) => {

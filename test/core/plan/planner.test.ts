@@ -195,16 +195,73 @@ t.test('a VM that powered off is done where the file says keep', async (t) => {
 t.test('a VM that an apply was stopping when it was killed is no guest that came to its end', async (t) => {
   const keep = shop.replace('depends_on: { db: ready }', 'depends_on: { db: ready }\n    on_exit: keep');
   for (const op of ['vm.stop', 'vm.start']) {
-    const seen = seenAs(applied(keep), 'web', { state: 'exited' });
-    const resources = seen.state.resources.map((record) =>
-      record.address === addressOf('vm.web') ? { ...record, pending: { step: `vm.web/${op}`, op } } : record,
-    );
-    const plan = mustPlan({ from: { ...seen, state: { ...seen.state, resources } }, to: keep });
+    const from = cutShort(seenAs(applied(keep), 'web', { state: 'exited' }), 'web', op);
+    const plan = mustPlan({ from, to: keep });
     t.strictSame(plan.changes.map(changeLine), ['update vm.web live: state'], op);
     t.ok(plan.steps.some((step) => step.action.op === 'vm.start'));
     t.strictSame(plan.drift, [], 'nothing happened outside sbx');
   }
 });
+
+/** The world with a mark on `vm.NAME`: an apply was cut short in a step. */
+function cutShort(from: typeof world, name: string, op: string): typeof world {
+  const resources = from.state.resources.map((record) =>
+    record.address === addressOf(`vm.${name}`) ? { ...record, pending: { step: `vm.${name}/${op}`, op } } : record,
+  );
+  return { ...from, state: { ...from.state, resources } };
+}
+
+const grownOutside = seenAs(world, 'db', (before) => ({ ...before, cpus: 3 }) as VmObservation);
+const detached = seenAs(world, 'db', (before) => {
+  if (before.state !== 'running') return before;
+  const { tmp: _tmp, ...disks } = before.disks;
+  return { ...before, disks };
+});
+const grown3 = shop.replace('count: 1, max: 4', 'count: 3, max: 4');
+const withoutTmp = shop.replace(', tmp: { size: 1GiB }', '');
+const unrecorded: readonly {
+  readonly name: string;
+  readonly from: typeof world;
+  readonly to: string;
+  readonly change: string;
+  readonly steps: readonly string[];
+  readonly drift: readonly string[];
+}[] = [
+  {
+    name: 'what somebody else changed to what the file wants by now is drift, and is only recorded',
+    ...{ from: grownOutside, to: grown3, change: 'update vm.db live: cpus.count', steps: ['record'] },
+    drift: ['none: the file asks for the same now'],
+  },
+  {
+    name: 'what an apply changed before it was killed is no drift, and is only recorded',
+    ...{ from: cutShort(grownOutside, 'db', 'vm.cpus'), to: grown3, change: 'update vm.db live: cpus.count' },
+    ...{ steps: ['record'], drift: [] },
+  },
+  {
+    name: 'a disk that was let go of before sbx was killed still loses its file',
+    ...{ from: cutShort(detached, 'db', 'vm.disk-detach'), to: withoutTmp, change: 'update vm.db live: disks.tmp' },
+    ...{ steps: ['vm.disk-detach', 'vm.disk-delete', 'record'], drift: [] },
+  },
+  {
+    name: 'a VM whose start was not recorded starts again, since nothing else tells what it was started with',
+    ...{ from: cutShort(world, 'db', 'vm.start'), to: shop, change: 'update vm.db restart: state', drift: [] },
+    steps: ['vm.stop', 'vm.disk-create', 'vm.disk-create', 'vm.tap', 'vm.seed', 'vm.start', 'vm.ready'],
+  },
+];
+for (const { name, from, to, change, steps, drift } of unrecorded) {
+  t.test(name, async (t) => {
+    const plan = mustPlan({ from, to });
+    t.strictSame(plan.changes.map(changeLine), [change]);
+    t.strictSame(
+      plan.steps.map((step) => step.action.op),
+      steps,
+    );
+    t.strictSame(
+      plan.drift.map(({ remedy }) => remedy),
+      drift,
+    );
+  });
+}
 
 t.test('a paused VM goes on', async (t) => {
   const paused = seenAs(world, 'web', (before) => ({ ...before, state: 'paused' }) as VmObservation);
