@@ -1,6 +1,9 @@
 import t from 'tap';
+import type { ImageServices } from '../../src/cli/services.ts';
 import { failed, ok } from '../../src/core/checked.ts';
 import { diagnostic } from '../../src/core/diagnostic.ts';
+import type { GarbageReport, Removal } from '../../src/core/render/gc-model.ts';
+import type { CachedImage } from '../../src/core/render/status-model.ts';
 import type { EngineEvent } from '../../src/engine/events.ts';
 import { plannerOf, sbx } from '../support/cli.ts';
 import { outputValidator } from '../support/output-schema.ts';
@@ -8,6 +11,26 @@ import { at, emptyPlan, firstPlan, richPlan } from '../support/plans.ts';
 import { showReport, statusReport } from '../support/reports.ts';
 
 const failure = diagnostic('SBX5001', { detail: 'It ended.', address: at('vm.a'), hint: 'Look at its log.' });
+
+const process = { type: 'process', role: 'VMM', pid: 7, startTime: '9', program: 'qemu', sandbox: 'shop' } as const;
+const garbage: GarbageReport = {
+  found: [
+    { type: 'expired', sandbox: 'shop', sinceMs: 5 },
+    process,
+    { type: 'folder', path: '/x', sandbox: 'shop' },
+    { type: 'build', path: '/y' },
+    { type: 'port', sandbox: 'shop', port: '127.0.0.1:80/tcp' },
+  ],
+  spared: [{ what: 'volumes of shop', why: 'volumes go only with --purge' }],
+};
+const cleared: Removal = { removed: [process], failures: [failure] };
+const image: CachedImage = { name: 'tiny', digest: 'sha256:aa', sizeBytes: 1, builtAtMs: 2, usedBy: ['shop'] };
+const images: ImageServices = {
+  list: async () => [image],
+  build: async () => ({ image, built: true }),
+  verify: async () => [{ image, problems: ['root.img is damaged'] }],
+  prune: async () => [image],
+};
 
 t.test('every document that --json prints is what its schema says', async (t) => {
   const desired = { name: 'shop', folder: '/x', resources: new Map(), outputs: new Map() };
@@ -31,6 +54,17 @@ t.test('every document that --json prints is what its schema says', async (t) =>
       argv: ['doctor'],
       services: { doctor: async () => [{ name: 'KVM', status: 'limited', detail: 'no', hint: 'x' } as const] },
     },
+    { schema: 'gc', argv: ['gc'], services: { gc: async () => ({ report: garbage, remove: async () => cleared }) } },
+    {
+      schema: 'gc',
+      argv: ['gc', '--auto-approve'],
+      services: { gc: async () => ({ report: garbage, remove: async () => cleared }) },
+    },
+    { schema: 'image', argv: ['image', 'list'], services: { images } },
+    { schema: 'image', argv: ['image', 'build', 'tiny'], services: { images } },
+    { schema: 'image', argv: ['image', 'verify'], services: { images } },
+    { schema: 'image', argv: ['image', 'prune', '--dry-run'], services: { images } },
+    { schema: 'version', argv: ['version'], services: {} },
     { schema: 'events', argv: ['status'], services: { status: async () => failed(failure) } },
     { schema: 'events', argv: ['aply'], services: {} },
   ] as const;
@@ -39,6 +73,12 @@ t.test('every document that --json prints is what its schema says', async (t) =>
     const ran = await sbx([...argv, '--json'], { services });
     t.ok(validate(JSON.parse(ran.stdout)), `${argv.join(' ')}: ${JSON.stringify(validate.errors)}`);
   }
+});
+
+t.test('init tells which file it wrote', async (t) => {
+  const validate = outputValidator('init');
+  const ran = await sbx(['init', '--json'], { cwd: t.testdir() });
+  t.ok(validate(JSON.parse(ran.stdout)), JSON.stringify(validate.errors));
 });
 
 t.test('every event of an apply is what the schema says, and a member too many is not', async (t) => {

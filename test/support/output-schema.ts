@@ -13,6 +13,10 @@ const names = [
   'output',
   'validate',
   'doctor',
+  'gc',
+  'image',
+  'init',
+  'version',
 ] as const;
 
 const ajv = new Ajv2020({ discriminator: true, strictRequired: false, allowUnionTypes: true });
