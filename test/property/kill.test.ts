@@ -90,7 +90,7 @@ t.test('an apply that is killed anywhere is finished by the next one', { skip },
   }
   for (const [what, times] of [...seen].sort()) t.comment(`${what}: ${times}`);
   const killed = seen.get('killed') ?? 0;
-  const wanted = Math.min(soak ? 1000 : 300, options.numRuns * 4);
+  const wanted = Math.min(soak ? 1000 : 300, options.numRuns * 6);
   t.ok(killed >= wanted, `${killed} of ${seen.get('tries')} tries were killed; ${wanted} are asked for`);
 });
 
