@@ -1,4 +1,5 @@
 // Apply: runs the steps of a plan, each in the journal before and after, and says how every address ended.
+import { setMaxListeners } from 'node:events';
 import type { Address } from '../core/address.ts';
 import { invert } from '../core/plan/inverse.ts';
 import type { Plan } from '../core/plan/plan.ts';
@@ -84,6 +85,8 @@ async function runForward(
 function stepRunOf(request: ApplyRequest, signal: AbortSignal): StepRun {
   const { resources, journal, performers, emit, stepLimitMs } = request;
   const limit = stepLimitMs === undefined ? {} : { stepLimitMs };
+  // One for each step that runs: Node.js warns of more than ten, into the middle of the view.
+  setMaxListeners(request.parallelism + 10, signal);
   return { resources, journal, performers, emit, signal, written: [], ...limit };
 }
 

@@ -94,6 +94,26 @@ t.test('what was applied step by step is what a plan on paper says', async (t) =
   );
 });
 
+t.test('many steps at a time make Node.js warn of nothing', async (t) => {
+  const vms = Array.from({ length: 30 }, (_, at) => `  v${at}: { image: base }`).join('\n');
+  const file = `version: 1\nname: many\nimages: { base: { build: tiny } }\nvms:\n${vms}\n`;
+  const warnings: string[] = [];
+  const onWarning = ({ message }: Error): void => void warnings.push(message);
+  process.on('warning', onWarning);
+  t.teardown(() => process.off('warning', onWarning));
+  let [running, most] = [0, 0];
+  const { request } = trial(mustPlan({ to: file }), async () => {
+    running += 1;
+    most = Math.max(most, running);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    running -= 1;
+  });
+  await applyPlan({ ...request, parallelism: 25 });
+  await new Promise((resolve) => setImmediate(resolve));
+  t.equal(most, 25, 'so many ran at a time');
+  t.strictSame(warnings, []);
+});
+
 t.test('a failed step stops its dependants and nothing else', async (t) => {
   const { request, log } = trial(mustPlan({ to: shop }), async (address, op) => {
     if (address === 'vm.db' && op === 'vm.start') throw new SbxError('SBX5001', 'it burned');
