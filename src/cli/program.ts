@@ -41,7 +41,7 @@ export async function runProgram(input: ProgramInput): Promise<ExitCode> {
 }
 
 function fail(input: ProgramInput, error: unknown): ExitCode {
-  const found = error instanceof CommanderError ? usageDiagnostic(error) : toDiagnostic(error);
+  const found = error instanceof CommanderError ? usageDiagnostic(error, input.argv) : toDiagnostic(error);
   const color = !input.argv.includes('--no-color') && (input.env['NO_COLOR'] ?? '') === '';
   report(input.io, { color, cwd: input.cwd }, [found]);
   if (input.argv.includes('--json')) input.io.stdout.write(errorLine([found]));
@@ -53,13 +53,23 @@ function asksForDebug(argv: readonly string[]): boolean {
   return argv.some((arg, at) => arg === '--log-level=debug' || (arg === '--log-level' && argv[at + 1] === 'debug'));
 }
 
-function usageDiagnostic(error: CommanderError): Diagnostic {
+function usageDiagnostic(error: CommanderError, argv: readonly string[]): Diagnostic {
   const [first = '', suggestion] = error.message.replace(/^error: /, '').split('\n');
-  const hint = /Did you mean (.*)\?/.exec(suggestion ?? '')?.[1];
+  const meant = /Did you mean (.*)\?/.exec(suggestion ?? '')?.[1];
   return diagnostic('SBX0001', {
-    detail: `${first.charAt(0).toUpperCase()}${first.slice(1)}.`,
-    hint: hint === undefined ? 'See all commands and options with:\nsbx --help' : `did you mean ${hint}?`,
+    detail: `${first.charAt(0).toUpperCase()}${first.slice(1).replace(/\.$/, '')}.`,
+    hint: meant === undefined ? usageHint(error, argv) : `did you mean ${meant}?`,
   });
+}
+
+function usageHint(error: CommanderError, argv: readonly string[]): string {
+  const command = commandTable.find(({ name }) => argv.includes(name))?.name;
+  // The one command on which -f is no file.
+  if (command === 'logs' && error.code === 'commander.excessArguments' && argv.includes('-f'))
+    return 'sbx logs -f follows the log. Name the file with --file.';
+  return command === undefined
+    ? 'See all commands and options with:\nsbx --help'
+    : `See its arguments and options with:\nsbx ${command} --help`;
 }
 
 function makeProgram(input: ProgramInput, ended: (code: ExitCode) => void): Command {
