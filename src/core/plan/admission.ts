@@ -122,10 +122,11 @@ function sizes(inputs: PlanInputs, starts: readonly Starting[]): readonly Diagno
 }
 
 function ports(inputs: PlanInputs, planned: ReadonlyMap<Address, Attrs>): readonly Diagnostic[] {
-  const recorded = (inputs.state?.resources ?? []).flatMap((record) => publishedBy(record.address, record.attrs));
-  const ours = new Set(recorded.map(forwardKey));
+  const ours = ownPorts(inputs);
+  const unseen = startsUnseen(inputs);
   const found: Diagnostic[] = [];
-  for (const forward of [...planned].flatMap(([address, attrs]) => publishedBy(address, attrs))) {
+  const asked = [...planned].filter(([address]) => !unseen.has(address));
+  for (const forward of asked.flatMap(([address, attrs]) => publishedBy(address, attrs))) {
     const key = forwardKey(forward);
     if (ours.has(key)) continue;
     const who = inputs.observed.host.reserved.get(key);
@@ -137,6 +138,19 @@ function ports(inputs: PlanInputs, planned: ReadonlyMap<Address, Attrs>): readon
     found.push(diagnostic('SBX3106', { address: forward.vm, detail, hint }));
   }
   return found;
+}
+
+/** Ports that this sandbox has: recorded, or opened by an apply that was killed before it could record them. */
+function ownPorts({ state, observed }: PlanInputs): ReadonlySet<string> {
+  const recorded = (state?.resources ?? []).flatMap((record) => publishedBy(record.address, record.attrs));
+  const open = observed.sandbox.forwards.map((name) => name.slice(0, name.indexOf('→')));
+  return new Set([...recorded.map(forwardKey), ...open]);
+}
+
+/** VMs that an apply was starting when it was killed: what they listen on themselves is recorded nowhere. */
+function startsUnseen({ state }: PlanInputs): ReadonlySet<Address> {
+  const cut = (state?.resources ?? []).filter(({ pending }) => pending?.op === 'vm.start');
+  return new Set(cut.map(({ address }) => address));
 }
 
 /** Ports of the sandbox, or those that a VM publishes itself where namespaces are forbidden. */

@@ -27,9 +27,11 @@ interface Asked extends Planning {
 
 /** Errors, or warnings where there are none. */
 function found({ host = {}, image = {}, ...planning }: Asked): readonly Diagnostic[] {
+  const seen = applied(planning.to ?? file).observed;
+  const sandbox = { ...seen.sandbox, forwards: [] };
   const world = planning.from ?? {
     state: undefined,
-    observed: { ...applied(planning.to ?? file).observed, vms: new Map(), volumes: new Map() },
+    observed: { ...seen, sandbox, vms: new Map(), volumes: new Map() },
   };
   const images = new Map([...world.observed.images].map(([at, seen]) => [at, { ...seen, ...image }]));
   const observed = { ...world.observed, images, host: { ...world.observed.host, ...host } };
@@ -147,6 +149,17 @@ t.test('ports of the host: somebody listens, or another sandbox has them', async
     [],
     'it is ours already',
   );
+  const quiet = applied(to.replace(', ports: ["5432"]', ''));
+  const sandbox = { ...quiet.observed.sandbox, forwards: ['127.0.0.1:5432/tcp→10.68.0.10:5432'] };
+  t.strictSame(
+    codes({
+      to,
+      from: { ...quiet, observed: { ...quiet.observed, sandbox } },
+      host: { listeners: new Set(['127.0.0.1:5432/tcp']) },
+    }),
+    [],
+    'an apply opened it and was killed before it could record that',
+  );
   // Where namespaces are forbidden, the VMs publish their ports themselves.
   const host = { connectivity: 'user-net', listeners: new Set(['127.0.0.1:5432/tcp']) } as const;
   t.match(codes({ to, host }), ['SBX3106']);
@@ -154,6 +167,13 @@ t.test('ports of the host: somebody listens, or another sandbox has them', async
     codes({ to, from: applied(to, undefined, { connectivity: 'user-net' }), host }).includes('SBX3106'),
     'it is ours already',
   );
+  const before = applied(to.replace('["5432"]', '[]'), undefined, { connectivity: 'user-net' });
+  const resources = before.state.resources.map((record) =>
+    record.kind === 'vm' ? { ...record, pending: { step: 'vm.db/vm.start', op: 'vm.start' } } : record,
+  );
+  const cut = { ...before, state: { ...before.state, resources } };
+  t.ok(codes({ to, from: before, host }).includes('SBX3106'));
+  t.notOk(codes({ to, from: cut, host }).includes('SBX3106'), 'its VMM may have been started with it');
 });
 
 t.test('nothing is asked of a host that only removes', async (t) => {
