@@ -54,9 +54,15 @@ export function soundFile(given: FileModel, before?: SoundFile): SoundFile {
         Object.entries(vm.dependsOn).filter(([other]) => other < name && vms[other] !== undefined),
       ),
       triggers: vm.triggers.filter((address) => isDeclared(file, address)),
+      ignore: vm.ignore.filter((field) => !field.startsWith('env') || !hasSecrets(vm, before?.vms[name])),
     };
   }
   return { ...file, networks: declaredNetworks, vms: sharing(vms) };
+}
+
+/** A secret that is ignored stays until the next boot; when that comes is not worked out here. */
+function hasSecrets(...vms: readonly (VmModel | undefined)[]): boolean {
+  return vms.some((vm) => Object.values(vm?.env ?? {}).includes('${var.token}'));
 }
 
 function keysOf(vm: VmModel): readonly (string | null)[] {

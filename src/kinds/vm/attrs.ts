@@ -2,7 +2,7 @@
 import { type Address, kindOf } from '../../core/address.ts';
 import type { DesiredDisk, DesiredVm } from '../../core/desired.ts';
 import type { PlanContext } from '../../core/plan/context.ts';
-import { valueAt, withValueAt } from '../../core/plan/values.ts';
+import { isSame, valueAt, withValueAt } from '../../core/plan/values.ts';
 import type { DiskAttrs, ImageAttrs, NicAttrs, VmAttrs, VolumeAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
 import { needsOf } from '../in-use.ts';
@@ -21,7 +21,7 @@ export function toVmAttrs(desired: DesiredVm, context: PlanContext): VmAttrs {
     memory: desired.memory,
     disks: mapValues(desired.disks, (disk) => toDiskAttrs(disk, context)),
     nics: mapValues(desired.nics, (nic) => toNicAttrs(nic, context)),
-    env: mapValues(desired.env, (text) => (text.sensitive ? { sensitive: context.hash(text.value) } : text.value)),
+    env: toEnvAttrs(desired, context),
     state: desired.state,
     hold: context.options.holds.get(desired.address) ?? recorded?.attrs.hold ?? false,
     onExit: desired.onExit,
@@ -30,6 +30,31 @@ export function toVmAttrs(desired: DesiredVm, context: PlanContext): VmAttrs {
     driver: context.capabilities?.driver ?? recorded?.attrs.driver ?? 'qemu',
   };
   return recorded === undefined ? attrs : withRoom(keepIgnored(attrs, recorded));
+}
+
+function toEnvAttrs(desired: DesiredVm, context: PlanContext): VmAttrs['env'] {
+  return mapValues(desired.env, (text) => (text.sensitive ? { sensitive: context.hash(text.value) } : text.value));
+}
+
+/**
+ * The attributes of a VM that is about to boot: sensitive values under `ignore_changes` are those of the file again, since what
+ * they were is kept nowhere. Gives the very same attributes where that changes nothing.
+ */
+export function withSecretsOfFile(address: Address, attrs: VmAttrs, context: PlanContext): VmAttrs {
+  const desired = context.desired.get(address);
+  if (desired?.kind !== 'vm') return attrs;
+  const wanted = toEnvAttrs(desired, context);
+  const lost = Object.entries(attrs.env).filter(
+    ([name, text]) => typeof text !== 'string' && !isSame(text, wanted[name]),
+  );
+  if (lost.length === 0) return attrs;
+  const env = { ...attrs.env };
+  for (const [name] of lost) {
+    const value = wanted[name];
+    if (value === undefined) delete env[name];
+    else env[name] = value;
+  }
+  return { ...attrs, env };
 }
 
 /** What is kept may be more than the new maximum: a VM has room for what it has. */

@@ -4,16 +4,16 @@ import { diagnostic } from '../../core/diagnostic.ts';
 import type { VmObservation } from '../../core/observed.ts';
 import { free, highestImpact, idsOf } from '../../core/plan/change.ts';
 import { type KindRules, noOutcome, type Outcome, type PlanContext, type Subject } from '../../core/plan/context.ts';
-import type { Drift, FieldChange, Price } from '../../core/plan/plan.ts';
+import type { Drift, FieldChange, Impact, Price } from '../../core/plan/plan.ts';
 import { covers } from '../../core/plan/targets.ts';
 import { absent, isSame, shown } from '../../core/plan/values.ts';
 import type { VmAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
 import { costOf, impactTable } from '../impacts.ts';
-import { toVmAttrs, vmDependsOn } from './attrs.ts';
+import { toVmAttrs, vmDependsOn, withSecretsOfFile } from './attrs.ts';
 import { fieldChanges, priorAttrs, shapeDrift, shapeOf, unrecordedFields } from './diff.ts';
 import { linkStateOf } from './links.ts';
-import { runStateOf } from './run-state.ts';
+import { type RunState, runStateOf } from './run-state.ts';
 import { bringUpSteps, lostDisks, removeSteps, shallRun, stopStep } from './steps.ts';
 import { updateSteps } from './update.ts';
 
@@ -28,7 +28,8 @@ export const vmRules: KindRules<'vm'> = {
     if (record === undefined) return create(subject, attrs, context);
     const observation = context.observed.vms.get(address) ?? { state: 'absent' };
     if (record.status !== 'ready' && context.options.only) return refusePower(record, context);
-    if (record.status !== 'ready') return createAgain(subject, attrs, record, observation, context);
+    if (record.status !== 'ready')
+      return createAgain(subject, withSecretsOfFile(address, attrs, context), record, observation, context);
     return change(subject, attrs, record, observation, context);
   },
 };
@@ -112,14 +113,26 @@ function remake(subject: VmSubject, attrs: VmAttrs, record: VmRecord, context: P
   return [...cleared, ...bringUpSteps({ address, attrs, context, needs: cleared })];
 }
 
-function change(
+/** Everything in which a VM is not what it shall be. */
+interface Comparison {
+  readonly alive: boolean;
+  readonly prior: VmAttrs;
+  readonly run: RunState;
+  readonly unplugged: readonly string[];
+  readonly fields: readonly FieldChange[];
+  readonly drift: readonly Drift[];
+  readonly impact: Impact;
+  /** Why it is replaced though no field asks for it */
+  readonly forced: string | undefined;
+}
+
+function compare(
   subject: VmSubject,
   attrs: VmAttrs,
   record: VmRecord,
   observation: VmObservation,
   context: PlanContext,
-): Outcome {
-  const { address } = subject;
+): Comparison {
   const alive = shapeOf(observation) !== undefined;
   const prior = priorAttrs(record, observation);
   const run = runStateOf(attrs, record, observation, context);
@@ -135,35 +148,61 @@ function change(
   ];
   const drift = [...lost, ...shapeDrift(record, observation, attrs), ...run.drift, ...links.drift];
   const forced = forcedReplacement(subject, attrs, context);
+  return { alive, prior, run, unplugged: links.unplugged, fields, drift, impact: highestImpact(fields), forced };
+}
+
+function change(
+  subject: VmSubject,
+  attrs: VmAttrs,
+  record: VmRecord,
+  observation: VmObservation,
+  context: PlanContext,
+): Outcome {
+  const { address } = subject;
+  const found = compare(subject, attrs, record, observation, context);
+  const { fields, drift, impact, forced, run, alive } = found;
   if (fields.length === 0 && forced === undefined) return { steps: [], drift };
-  const impact = highestImpact(fields);
-  if (impact === 'replace' || forced !== undefined) {
-    if (attrs.lifecycle.preventDestroy) refuse(record, context, 'would be replaced');
-    const steps = remake(subject, attrs, record, context);
-    const price = { ...priceOf(record, context, alive), lostDisks: lostDisks(record.attrs.disks, () => false) };
-    const because = forced === undefined ? {} : { because: forced };
-    return { steps, drift, change: { action: 'replace', address, fields, ...because, steps: idsOf(steps), price } };
-  }
+  const fresh = boots(found) ? withSecretsOfFile(address, attrs, context) : attrs;
+  if (fresh !== attrs) return change(subject, fresh, record, observation, context);
+  if (impact === 'replace' || forced !== undefined) return replacement(subject, attrs, record, found, context);
   const steps = updateSteps({
-    attrs,
-    dependsOn: subject.dependsOn,
-    prior,
-    record,
-    run,
-    unplugged: links.unplugged,
-    context,
-    alive,
+    ...{
+      attrs,
+      dependsOn: subject.dependsOn,
+      prior: found.prior,
+      record,
+      run,
+      unplugged: found.unplugged,
+      context,
+      alive,
+    },
     restart: impact === 'restart',
   });
   const price = {
     ...(impact === 'restart' && alive ? priceOf(record, context, run.need !== 'stop') : free),
     lostDisks: lostDisks(record.attrs.disks, (disk) => attrs.disks[disk] !== undefined),
   };
-  return {
-    steps,
-    drift,
-    change: { action: 'update', address, fields, impact, steps: idsOf(steps), price },
-  };
+  return { steps, drift, change: { action: 'update', address, fields, impact, steps: idsOf(steps), price } };
+}
+
+function boots({ impact, forced, run }: Comparison): boolean {
+  if (forced !== undefined || impact === 'restart' || impact === 'replace') return true;
+  return run.need === 'start' || run.need === 'restart';
+}
+
+function replacement(
+  subject: VmSubject,
+  attrs: VmAttrs,
+  record: VmRecord,
+  { fields, drift, forced, alive }: Comparison,
+  context: PlanContext,
+): Outcome {
+  const { address } = subject;
+  if (attrs.lifecycle.preventDestroy) refuse(record, context, 'would be replaced');
+  const steps = remake(subject, attrs, record, context);
+  const price = { ...priceOf(record, context, alive), lostDisks: lostDisks(record.attrs.disks, () => false) };
+  const because = forced === undefined ? {} : { because: forced };
+  return { steps, drift, change: { action: 'replace', address, fields, ...because, steps: idsOf(steps), price } };
 }
 
 /** VMs that come first. Images, volumes and networks that are needed follow from other fields. */

@@ -6,6 +6,7 @@ import {
   addressOf,
   applied,
   changeLine,
+  hash,
   mustPlan,
   type Planning,
   planOf,
@@ -119,6 +120,37 @@ t.test('ignore_changes keeps one field, a map, one entry of a map, or one value 
     t.strictSame(lines(mustPlan({ from: applied(before), to })), want, ignored);
   }
 });
+
+t.test(
+  'an ignored secret is kept until the VM boots: then it is that of the file, for nothing else knows it',
+  async (t) => {
+    const secret = (value: string, text = file): string =>
+      withLines('db', 'lifecycle: { ignore_changes: [env] }', text)
+        .replace('images:', `variables:\n  token: { type: string, sensitive: true, default: ${value} }\nimages:`)
+        .replace('env: { A: one }', 'env: { A: one, TOKEN: "${var.token}" }');
+    const from = applied(secret('old'));
+    const rotated = secret('newer');
+    t.strictSame(lines(mustPlan({ from, to: rotated })), [], 'alone it changes nothing');
+    const restarts = rotated.replace('max: 4', 'max: 8');
+    const plan = mustPlan({ from, to: restarts });
+    t.strictSame(lines(plan), ['update vm.db restart: cpus.max, env.TOKEN']);
+    const seed = plan.steps.find(({ action }) => action.op === 'vm.seed')?.action;
+    t.match(
+      seed,
+      { attrs: { env: { A: 'one', TOKEN: { sensitive: hash('newer') } } } },
+      'what is recorded is what it gets',
+    );
+    const gone = restarts.replace(', TOKEN: "${var.token}"', '');
+    t.match(
+      mustPlan({ from, to: gone }).steps.find(({ action }) => action.op === 'vm.seed')?.action,
+      { attrs: { env: { TOKEN: undefined } } },
+      'one that the file does not have any more goes',
+    );
+    t.strictSame(lines(mustPlan({ from, to: rotated, options: { replace: [addressOf('db')] } })), [
+      'replace vm.db: env.TOKEN',
+    ]);
+  },
+);
 
 t.test('what a VM goes on using cannot leave the file', async (t) => {
   const ignoring = withLines('db', 'lifecycle: { ignore_changes: [disks, networks, image] }');
