@@ -13,9 +13,10 @@ const cpusMax = 254;
 /** Slots of PCI segment 0, less the host bridge, rng, console, vsock and virtio-mem (docs/device_model.md). */
 const devicesMax = 27;
 
-/** Capabilities of a version found at `path`. */
-export function capabilitiesOf(version: Version, path: string): Capabilities {
+/** Capabilities of a version found at `path`. `ioUring`: whether the kernel has it for this user; default yes. */
+export function capabilitiesOf(version: Version, path: string, { ioUring = true } = {}): Capabilities {
   const features = featuresOf(version);
+  const growsDisks = features.diskResize && (features.diskResizeAnyway || ioUring);
   return {
     driver: 'cloud-hypervisor',
     version: formatVersion(version),
@@ -27,7 +28,7 @@ export function capabilitiesOf(version: Version, path: string): Capabilities {
     memoryShrink: 'live',
     diskAttach: 'live',
     diskDetach: 'live',
-    diskGrow: features.diskResize ? 'live' : 'restart',
+    diskGrow: growsDisks ? 'live' : 'restart',
     nicAttach: 'live',
     nicDetach: 'live',
     memoryStepBytes,
@@ -35,7 +36,12 @@ export function capabilitiesOf(version: Version, path: string): Capabilities {
     cpusMax,
     devicesMax,
     userNetwork: false,
-    notes: notesOf(version, features),
+    notes: [
+      ...notesOf(version, features),
+      ...(features.diskResize && !growsDisks
+        ? ['cannot grow disks of a running VM where the kernel has no io_uring; needs 52.0']
+        : []),
+    ],
   };
 }
 

@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path';
 import { describeError } from '../../core/errors.ts';
 import type { Detected } from '../../core/plan/capabilities.ts';
 import { run } from '../../host/exec.ts';
+import { readTextIfThere } from '../../host/files.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { formatVersion, isAtLeast, oldestVersion, parseVersion, type Version } from './version.ts';
 
@@ -22,6 +23,8 @@ export interface DetectOptions {
   /** The PATH to search */
   readonly path: string;
   readonly known?: KnownBinary;
+  /** Says who may use io_uring; default the kernel's own file */
+  readonly ioUringPath?: string;
   /** Whether /dev/kvm really runs guests here */
   readonly kvm: () => Promise<{ readonly usable: boolean; readonly reason: string }>;
 }
@@ -58,7 +61,14 @@ export async function detectCloudHypervisor(options: DetectOptions): Promise<Det
     };
   }
   if (!kvm.usable) return { ...notThere(`Cloud Hypervisor needs KVM: ${kvm.reason}`), binary };
-  return { available: true, capabilities: capabilitiesOf(version, path), binary };
+  const ioUring = await mayUseIoUring(options.ioUringPath ?? '/proc/sys/kernel/io_uring_disabled');
+  return { available: true, capabilities: capabilitiesOf(version, path, { ioUring }), binary };
+}
+
+/** Documentation/admin-guide/sysctl/kernel.rst: 2 is nobody, 1 is root and one group; kernels before 6.6 have no such file. */
+async function mayUseIoUring(path: string): Promise<boolean> {
+  const disabled = (await readTextIfThere(path))?.trim() ?? '0';
+  return disabled === '0' || (disabled === '1' && process.geteuid?.() === 0);
 }
 
 /** The file and its version, or why it has none. */

@@ -1,7 +1,7 @@
 // Live sizes: vCPUs, memory, disks. One member per request, and every change is read back (docs/hotplug.md).
 import { stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { SbxError } from '../../core/errors.ts';
+import { describeError, SbxError } from '../../core/errors.ts';
 import { kindOfRefusal } from './api-error.ts';
 import { ApiRefusal } from './client.ts';
 import { diskWireId, memoryMaximum, memoryNow } from './convert.ts';
@@ -87,11 +87,15 @@ export async function growDisk(session: Session, id: string, sizeBytes: number, 
   }
   const now = disk.path === undefined || disk.imageType === 'Qcow2' ? 0 : (await stat(disk.path)).size;
   // A file that was grown before the crash of an earlier try: the guest may not know yet, so it is told again.
-  await session.client.put(
-    'vm.resize-disk',
-    { id: wireId, desired_size: Math.max(now, sizeBytes) },
-    session.limits.requestMs,
-  );
+  const body = { id: wireId, desired_size: Math.max(now, sizeBytes) };
+  await session.client.put('vm.resize-disk', body, session.limits.requestMs).catch((cause: unknown) => {
+    // A build without io_uring cannot be told from outside.
+    if (features.diskResizeAnyway || !/Unsupported operation/.test(describeError(cause))) throw cause;
+    throw new SbxError('SBX5007', `This build of Cloud Hypervisor cannot grow disk "${id}" while the VM runs.`, {
+      cause,
+      hint: 'Restart the VM, which then has the larger disk:\nsbx restart VM',
+    });
+  });
 }
 
 function mebibytes(bytes: number): string {

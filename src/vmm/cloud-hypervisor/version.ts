@@ -44,6 +44,8 @@ export interface Features {
   readonly imageType: boolean;
   /** `vm.resize-disk` */
   readonly diskResize: boolean;
+  /** The same without io_uring too: before, the kernel or a build without it leaves the VMM with "Unsupported operation" */
+  readonly diskResizeAnyway: boolean;
   /** `vm.resize-disk` of qcow2 images */
   readonly qcow2Resize: boolean;
   /** `memory_actual_size` counts what the guest has really plugged; before, it repeats the request */
@@ -58,6 +60,7 @@ export function featuresOf(version: Version): Features {
     bzImage: isAtLeast(version, 39),
     imageType: isAtLeast(version, 50, 1),
     diskResize: isAtLeast(version, 50),
+    diskResizeAnyway: isAtLeast(version, 52),
     qcow2Resize: isAtLeast(version, 51),
     actualMemory: isAtLeast(version, 52),
   };

@@ -1,11 +1,18 @@
 // Files that a real VMM keeps open. The fake opens them for each write, or thousands of VMMs would need too many descriptors.
-import { appendFileSync } from 'node:fs';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
 
-/** Appends as to an open file: one whose folder was removed meanwhile takes the text, and nobody ever reads it. */
+/** Appends as to an open file: one that was removed meanwhile is not made again, and what is written to it nobody reads. */
 export function appendOpen(path, text) {
+  let file;
   try {
-    appendFileSync(path, text);
+    file = openSync(path, constants.O_WRONLY | constants.O_APPEND);
   } catch (error) {
-    if (error.code !== 'ENOENT') throw error;
+    if (error.code === 'ENOENT') return;
+    throw error;
+  }
+  try {
+    writeSync(file, text);
+  } finally {
+    closeSync(file);
   }
 }

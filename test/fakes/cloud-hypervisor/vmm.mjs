@@ -1,5 +1,5 @@
 // One fake VMM: command line, files, faults, the order of requests. What the requests do is in vm.mjs.
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArguments } from './arguments.mjs';
 import { isAtLeast, Refusal } from './config.mjs';
@@ -59,6 +59,7 @@ export class Vmm {
     this.apiSocket = parsed.apiSocket;
     this.eventsPath = parsed.events;
     if (this.eventsPath !== undefined) writeFileSync(this.eventsPath, '');
+    if (this.setting('LOG') !== undefined) appendFileSync(this.setting('LOG'), '');
     this.event('vmm', 'starting');
     this.vm = new Vm(this);
     return this.#open();

@@ -37,6 +37,25 @@ t.test('reasons why there is none', async (t) => {
   t.match(await detectCloudHypervisor({ path: '/nowhere', kvm: usable }), { available: false, reason: /PATH/ });
 });
 
+t.test('without io_uring, releases that need it for that do not grow disks live', async (t) => {
+  const root = await mkdtemp('/tmp/dt-');
+  t.teardown(() => rm(root, { recursive: true, force: true }));
+  const cases = [
+    { version: '51.1', disabled: '2', want: 'restart' },
+    { version: '51.1', disabled: '0', want: 'live' },
+    { version: '51.1', disabled: '1', want: process.geteuid?.() === 0 ? 'live' : 'restart' },
+    { version: '51.1', disabled: undefined, want: 'live' },
+    { version: '52.0', disabled: '2', want: 'live' },
+  ];
+  for (const { version, disabled, want } of cases) {
+    const path = await binaryThat(t, `echo cloud-hypervisor v${version}`);
+    const ioUringPath = `${root}/${disabled}`;
+    if (disabled !== undefined) await writeFile(ioUringPath, `${disabled}\n`);
+    const found = await detectCloudHypervisor({ path, kvm: usable, ioUringPath });
+    t.match(found, { capabilities: { diskGrow: want } }, `${version} with io_uring_disabled=${disabled}`);
+  }
+});
+
 t.test('what is no program is passed over', async (t) => {
   const root = await mkdtemp('/tmp/dt-');
   t.teardown(() => rm(root, { recursive: true, force: true }));

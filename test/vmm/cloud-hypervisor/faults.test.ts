@@ -83,6 +83,14 @@ t.test('a VMM that ends at once, or never listens', async (t) => {
   });
 });
 
+t.test('a disk that this build cannot grow live is told with the way out', async (t) => {
+  const { driver, files, start } = await fakeVm(t, { VERSION: '51.0' });
+  const ref = await start();
+  const causes = ['Error from API', 'The disk could not be resized', 'Unsupported operation'];
+  await setFaults(files.apiSocket, [{ on: 'vm.resize-disk', do: 'error', causes }]);
+  await t.rejects(driver.growDisk(ref, 'root', 64 * mebibyte), { code: 'SBX5007', hint: /sbx restart/ });
+});
+
 t.test('a request whose answer is lost is not sent again; the state is read instead', async (t) => {
   const { driver, fake, spec, files, start } = await fakeVm(t, {}, { requestMs: 500 });
   const ref = await start();

@@ -48,6 +48,7 @@ t.test('features appear with their release', async (t) => {
       bzImage: '39.0',
       imageType: '50.1',
       diskResize: '50.0',
+      diskResizeAnyway: '52.0',
       qcow2Resize: '51.0',
       actualMemory: '52.0',
     },
