@@ -7,8 +7,8 @@ import t, { type Test } from 'tap';
 import { startHub } from '../fakes/cloud-hypervisor/install.ts';
 import { straceProblem, traced } from '../support/bundled-program.ts';
 import { applyOver, type ChainHost, linkTo, makeChainHost } from '../support/chain.ts';
-import { program } from '../support/fake-host.ts';
 import type { FileModel, VmModel } from '../support/generated-files.ts';
+import { program } from '../support/plan-host.ts';
 import { cannotOpenSpaces } from '../support/property.ts';
 import { Tally } from '../support/tally.ts';
 
@@ -37,17 +37,17 @@ const commands = [['validate'], ['plan'], ['plan', '--json'], ['status'], ['stat
 
 t.test('nothing is opened for writing, made, renamed or removed', { skip }, async (t) => {
   const host = await hostFor(t);
-  host.write(linkTo(file, undefined).text);
+  host.write(linkTo(file, undefined, host).text);
   for (const words of commands) check(t, host, 'before the first apply', words);
   const link = await applyOver(host, file, undefined, new Tally());
   for (const words of commands) check(t, host, 'after an apply', words);
-  host.write(linkTo(grown, link).text);
+  host.write(linkTo(grown, link, host).text);
   for (const words of commands) check(t, host, 'with changes', words);
 });
 
 t.test('a trace of a command that writes is seen', { skip }, async (t) => {
   const host = await hostFor(t);
-  host.write(linkTo(file, undefined).text);
+  host.write(linkTo(file, undefined, host).text);
   const { writes } = run(host, ['plan', '-o', join(host.folder, 'saved')]);
   t.ok(writes.some((line) => line.includes('saved')));
 });
@@ -55,7 +55,7 @@ t.test('a trace of a command that writes is seen', { skip }, async (t) => {
 const rootOnly = process.getuid?.() === 0 ? skip : 'needs root, for a read-only mount';
 t.test('all of them work on a file system that is read-only', { skip: rootOnly }, async (t) => {
   const host = await hostFor(t);
-  host.write(linkTo(file, undefined).text);
+  host.write(linkTo(file, undefined, host).text);
   const readOnly = (words: readonly string[]): void => {
     // Everything that could be written to: the folder, the home, and the folders for temporary files.
     const script = `for d in "$0" /tmp /dev/shm /var; do mount --bind "$d" "$d" && mount -o remount,bind,ro "$d" || exit 99; done

@@ -8,8 +8,8 @@ import t, { type Test } from 'tap';
 import { startHub } from '../fakes/cloud-hypervisor/install.ts';
 import { straceProblem, traced } from '../support/bundled-program.ts';
 import { applyOver, type ChainHost, linkTo, makeChainHost } from '../support/chain.ts';
-import { program } from '../support/fake-host.ts';
 import type { FileModel, VmModel } from '../support/generated-files.ts';
+import { program } from '../support/plan-host.ts';
 import { cannotOpenSpaces } from '../support/property.ts';
 import { Tally } from '../support/tally.ts';
 
@@ -58,10 +58,10 @@ t.test('each step is on disk before it touches the host, and is done only after'
   const host = await makeChainHost(hub);
   t.teardown(host.discard);
   const seen = new Set<string>();
-  host.write(linkTo(file, undefined).text);
+  host.write(linkTo(file, undefined, host).text);
   inOrder(t, 'the first apply', await trace(host, 'apply'), seen);
   const link = await applyOver(host, file, undefined, new Tally());
-  host.write(linkTo(changed, link).text);
+  host.write(linkTo(changed, link, host).text);
   inOrder(t, 'an apply of changes', await trace(host, 'apply'), seen);
   inOrder(t, 'a destroy', await trace(host, 'destroy'), seen);
   t.comment(`kinds of steps: ${[...seen].sort().join(', ')}`);

@@ -7,17 +7,38 @@ import type { FakeHub, FakeSettings } from '../fakes/cloud-hypervisor/install.ts
 import { type FakeHost, makeFakeHost } from './fake-host.ts';
 import type { FileModel } from './generated-files.ts';
 import { unkept } from './kept.ts';
+import type { PlanHost } from './plan-host.ts';
 import { processesOf } from './sandbox-host.ts';
 import { SeenWorld } from './seen-world.ts';
-import { type Expected, expectedOf, fileText, type SoundFile, soundFile } from './sound-file.ts';
+import {
+  type Expected,
+  expectedOf,
+  fakeImages,
+  fileText,
+  type ImageTexts,
+  type SoundFile,
+  soundFile,
+} from './sound-file.ts';
 import type { Tally } from './tally.ts';
+import { fakeEye, type VmmEye } from './vmm-eye.ts';
 
 /** Ports that files of this process publish; below the range that the kernel hands out. */
 const firstPort = 30_100 + (process.pid % 250) * 10;
 
-export interface ChainHost extends FakeHost {
+export interface ChainHost extends PlanHost {
   readonly world: SeenWorld;
   readonly writeFile: (file: FileModel) => void;
+  /** Where the VMM is the fake, whose calls are compared with the plan */
+  readonly fake?: FakeHost['fake'];
+  /** What the images of generated files are here */
+  readonly images: ImageTexts;
+  /** What of a generated file this host is asked for */
+  readonly adapt: (file: FileModel) => FileModel;
+}
+
+/** One over the fake. */
+export interface FakeChainHost extends ChainHost {
+  readonly fake: FakeHost['fake'];
 }
 
 /** What was applied last, and what the host shows since. */
@@ -28,10 +49,20 @@ export interface ChainLink {
 }
 
 /** A fresh host for a chain. */
-export async function makeChainHost(hub: FakeHub, settings: FakeSettings = {}): Promise<ChainHost> {
+export async function makeChainHost(hub: FakeHub, settings: FakeSettings = {}): Promise<FakeChainHost> {
   const host = await makeFakeHost(hub, settings);
-  const write = (file: FileModel): void => host.write(fileText(soundFile(file), firstPort));
-  return { ...host, world: new SeenWorld(host), writeFile: write };
+  return { ...host, ...chained(host, fakeEye(host.fake), fakeImages) };
+}
+
+/** What makes a host one of a chain. */
+export function chained(
+  host: PlanHost,
+  eye: VmmEye,
+  images: ImageTexts,
+  adapt: ChainHost['adapt'] = (file) => file,
+): Pick<ChainHost, 'world' | 'writeFile' | 'images' | 'adapt'> {
+  const writeFile = (file: FileModel): void => host.write(fileText(soundFile(adapt(file)), firstPort, images));
+  return { world: new SeenWorld(host, eye), writeFile, images, adapt };
 }
 
 /** Applies a file; throws when the plan after it is not empty, the host shows something else, or the plan was not kept. */
@@ -41,20 +72,19 @@ export async function applyOver(
   before: ChainLink | undefined,
   tally: Tally,
 ): Promise<ChainLink> {
-  const file = soundFile(model, before?.file);
-  const text = fileText(file, firstPort);
+  const { file, text, expected } = linkTo(model, before, host);
   if (before !== undefined && (before.text !== text || before.file.token !== file.token)) tally.pairs += 1;
   host.write(text);
-  const expected = expectedOf(file, firstPort, before?.expected);
   const story = (): string => `\nbefore: ${before?.text}\nafter:  ${text}`;
   const planned = must(await host.plan({ token: file.token }), 'the plan', story);
   tally.take(planned.plan);
-  const called = (await host.fake.calls()).length;
+  const called = (await host.fake?.calls())?.length ?? 0;
   const result = must(await host.apply(planned), 'the apply', story);
   if (result.status !== 'complete') throw new TypeError(`the apply ended ${JSON.stringify(result, null, 1)}${story()}`);
-  const problems = unkept(planned.plan, (await host.fake.calls()).slice(called), (socket) =>
-    host.world.ownerOf(socket, [...Object.keys(before?.expected.vms ?? {}), ...Object.keys(expected.vms)] as Address[]),
-  );
+  const owners = [...Object.keys(before?.expected.vms ?? {}), ...Object.keys(expected.vms)] as Address[];
+  const calls = (await host.fake?.calls())?.slice(called);
+  const problems =
+    calls === undefined ? [] : unkept(planned.plan, calls, (socket) => host.world.ownerOf(socket, owners));
   if (problems.length > 0) throw new TypeError(`the plan was not kept: ${problems.join('; ')}${story()}`);
   const again = must(await host.plan({ token: file.token }), 'the plan after it', story);
   if (!isEmptyPlan(again.plan) || again.plan.drift.length > 0)
@@ -67,9 +97,17 @@ export async function applyOver(
 }
 
 /** What a file leads to, without applying it. */
-export function linkTo(model: FileModel, before: ChainLink | undefined): ChainLink {
-  const file = soundFile(model, before?.file);
-  return { file, text: fileText(file, firstPort), expected: expectedOf(file, firstPort, before?.expected) };
+export function linkTo(
+  model: FileModel,
+  before: ChainLink | undefined,
+  { adapt, images }: Pick<ChainHost, 'adapt' | 'images'>,
+): ChainLink {
+  const file = soundFile(adapt(model), before?.file);
+  return {
+    file,
+    text: fileText(file, firstPort, images),
+    expected: expectedOf(file, firstPort, before?.expected),
+  };
 }
 
 /** Destroys the sandbox; throws when anything is left. */
@@ -89,7 +127,7 @@ export async function destroyAll(host: ChainHost, tally: Tally): Promise<void> {
 const homeKeeps = new Set(['key', 'known.json', 'host.json', 'host.lock', 'cache', 'backups']);
 
 /** Processes of a home, and files that belong to a sandbox. */
-export function leftoversOf({ home }: Pick<FakeHost, 'home'>): readonly string[] {
+export function leftoversOf({ home }: Pick<PlanHost, 'home'>): readonly string[] {
   const files = readdirSync(home, { recursive: true, withFileTypes: true })
     .filter((entry) => !entry.isDirectory())
     .map((entry) => `${entry.parentPath}/${entry.name}`.slice(home.length + 1))

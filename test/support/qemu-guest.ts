@@ -1,11 +1,12 @@
 // A guest under plain QEMU emulation, started by hand: the tiny image without any driver of sbx in between.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BuiltImage } from '../../src/images/cache.ts';
+import { askQmp, openSocket } from './qmp.ts';
 
 export interface GuestDisk {
   readonly serial: string;
@@ -42,7 +43,7 @@ export async function startQemuGuest(
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const exited = new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? 128)));
-  const qmp = qmpClient(join(folder, 'qmp'));
+  const qmp = askQmp(join(folder, 'qmp'));
   return {
     folder,
     sshPort,
@@ -95,46 +96,6 @@ function argv(
     ...['-device', `virtio-net-pci,id=dev-net0,netdev=net0,mac=${mac},romfile=,bus=hp,addr=3`],
     ...drives,
   ];
-}
-
-function qmpClient(path: string): (execute: string, args?: object) => Promise<unknown> {
-  return async (execute, args = {}) => {
-    const socket = await openSocket(path);
-    let text = '';
-    socket.on('data', (chunk) => {
-      text += chunk.toString();
-    });
-    const answer = async (): Promise<{ return?: unknown; error?: unknown }> => {
-      for (;;) {
-        const end = text.indexOf('\n');
-        if (end === -1) {
-          await delay(2);
-          continue;
-        }
-        const line = JSON.parse(text.slice(0, end)) as Record<string, unknown>;
-        text = text.slice(end + 1);
-        if ('return' in line || 'error' in line) return line;
-      }
-    };
-    try {
-      socket.write('{"execute":"qmp_capabilities"}\n');
-      await answer();
-      socket.write(`${JSON.stringify({ execute, arguments: args })}\n`);
-      const said = await answer();
-      if (said.error !== undefined) throw said.error;
-      return said.return;
-    } finally {
-      socket.destroy();
-    }
-  };
-}
-
-function openSocket(path: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path);
-    socket.once('connect', () => resolve(socket));
-    socket.once('error', reject);
-  });
 }
 
 function freePort(): Promise<number> {

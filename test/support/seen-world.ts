@@ -1,4 +1,4 @@
-// What a sandbox on the fake Cloud Hypervisor looks like from outside: the fake's own log, /proc, the namespace and files.
+// What a sandbox looks like from outside: the VMMs' own words, /proc, the namespace and files.
 // Nothing here goes through sbx, save the names that it gives to folders and links.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
@@ -6,49 +6,22 @@ import { join } from 'node:path';
 import type { Address } from '../../src/core/address.ts';
 import { bridgeName, tapName } from '../../src/core/link-names.ts';
 import { resolveHome, sandboxLayout } from '../../src/store/home.ts';
-import type { FakeCall } from '../fakes/cloud-hypervisor/install.ts';
-import type { FakeHost } from './fake-host.ts';
+import type { PlanHost } from './plan-host.ts';
 import type { Expected, ExpectedVm } from './sound-file.ts';
+import type { Seen, VmmEye } from './vmm-eye.ts';
 
 const mebibyte = 1024 * 1024;
 
-/** What a VMM has been told, added up from the calls that it took. */
-interface Told {
-  cpus: number;
-  cpusMax: number;
-  memory: number;
-  memoryMax: number;
-  cmdline: string;
-  state: 'created' | 'running';
-  readonly disks: Map<string, { readonly path: string; readonly readonly: boolean; size: number }>;
-  readonly nics: Map<string, { readonly tap: string; readonly mac: string }>;
-}
-
-interface Body {
-  readonly cpus: { readonly boot_vcpus: number; readonly max_vcpus: number };
-  readonly memory: { readonly size: number; readonly hotplug_size?: number };
-  readonly payload: { readonly cmdline: string };
-  readonly platform: { readonly oem_strings?: readonly string[] };
-  readonly disks?: readonly Disk[];
-  readonly net?: readonly { readonly id: string; readonly tap: string; readonly mac: string }[];
-}
-
-interface Disk {
-  readonly id: string;
-  readonly path: string;
-  readonly readonly: boolean;
-}
-
 /** Watches one home over a chain of applies. */
 export class SeenWorld {
-  readonly #host: FakeHost;
+  readonly #host: Pick<PlanHost, 'home'>;
+  readonly #eye: VmmEye;
   readonly #layout;
-  readonly #told = new Map<number, Told>();
-  #read = 0;
   #ours: readonly { readonly pid: number; readonly words: readonly string[] }[] = [];
 
-  constructor(host: FakeHost, name = 'gen') {
+  constructor(host: Pick<PlanHost, 'home'>, eye: VmmEye, name = 'gen') {
     this.#host = host;
+    this.#eye = eye;
     const home = resolveHome({ flag: host.home, environment: {}, uid: process.getuid?.() ?? 0 });
     const layout = sandboxLayout(home, { name });
     if (!layout.ok) throw new TypeError(layout.diagnostics[0].detail);
@@ -57,9 +30,6 @@ export class SeenWorld {
 
   /** Everything in which the host differs from what is expected; empty when all is well. */
   async differences(expected: Expected): Promise<readonly string[]> {
-    const calls = await this.#host.fake.calls();
-    for (const call of calls.slice(this.#read)) this.#take(call);
-    this.#read = calls.length;
     const found: string[] = [];
     const differ = (what: string, seen: unknown, wanted: unknown): void => {
       const [a, b] = [JSON.stringify(seen), JSON.stringify(wanted)];
@@ -73,7 +43,10 @@ export class SeenWorld {
     differ('watchers', watchers.filter((pid) => !watchers.includes(parentOf(pid))).length, 1);
     const [inside] = keeper;
     if (inside === undefined) return found;
-    this.#compareVms(expected, inside, differ);
+    const vmms = this.#processes(
+      (words) => this.#eye.isVmm(words) && words.some((word) => word.includes(this.#layout.runDir)),
+    );
+    this.#compareVms({ expected, keeper: inside, vmms, seen: await this.#eye.look(vmms) }, differ);
     this.#compareLinks(expected, inside, differ);
     this.#compareFiles(expected, differ);
     const nat = Object.values(expected.networks).some(({ mode }) => mode === 'nat');
@@ -109,32 +82,10 @@ export class SeenWorld {
   }
 
   // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: one comparison after the other
-  #take({ pid, action, body, status }: FakeCall): void {
-    if (status >= 300) return;
-    if (action === 'vm.create') this.#told.set(pid, toldBy(JSON.parse(body ?? '{}')));
-    const told = this.#told.get(pid);
-    if (told === undefined) return;
-    const given = body === undefined || body === '' ? {} : JSON.parse(body);
-    if (action === 'vm.boot') told.state = 'running';
-    if (action === 'vm.resize') {
-      told.cpus = given.desired_vcpus ?? told.cpus;
-      told.memory = given.desired_ram === undefined ? told.memory : given.desired_ram / mebibyte;
-    }
-    if (action === 'vm.add-disk') addDisk(told, given);
-    if (action === 'vm.remove-device') told.disks.delete(deviceName(given.id));
-    if (action === 'vm.resize-disk') {
-      const disk = told.disks.get(deviceName(given.id));
-      if (disk !== undefined) disk.size = given.desired_size;
-    }
-  }
-
-  // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: one comparison after the other
-  #compareVms(expected: Expected, keeper: number, differ: Differ): void {
+  #compareVms({ expected, keeper, vmms, seen }: VmmsSeen, differ: Differ): void {
     const running = new Map<string, number[]>();
     for (const address of Object.keys(expected.vms)) running.set(address, []);
-    for (const pid of this.#processes(
-      (words) => words.includes('--event-monitor') && words.some((word) => word.includes(this.#layout.runDir)),
-    )) {
+    for (const pid of vmms) {
       const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
       const address = Object.keys(expected.vms).find((one) => words.includes(this.#layout.vmPaths(one as Address).run));
       if (address === undefined) differ('a VMM that nobody asked for', words.replaceAll('\0', ' '), undefined);
@@ -144,7 +95,7 @@ export class SeenWorld {
     for (const [address, vm] of Object.entries(expected.vms)) {
       const [pid, ...more] = running.get(address) ?? [];
       differ(`${address} VMMs`, more.length + (pid === undefined ? 0 : 1), vm.running ? 1 : 0);
-      const told = pid === undefined ? undefined : this.#told.get(pid);
+      const told = pid === undefined ? undefined : seen.get(pid);
       if (pid === undefined || !vm.running) continue;
       differ(`${address} namespace`, readlinkSync(`/proc/${pid}/ns/net`), netns);
       if (told === undefined) differ(`${address} was told anything`, false, true);
@@ -152,7 +103,7 @@ export class SeenWorld {
     }
   }
 
-  #compareVm(address: Address, vm: ExpectedVm, told: Told, differ: Differ): void {
+  #compareVm(address: Address, vm: ExpectedVm, told: Seen, differ: Differ): void {
     const { cpus, cpusMax, memory, memoryMax } = vm;
     differ(
       `${address} shape`,
@@ -182,7 +133,7 @@ export class SeenWorld {
     this.#compareSeed(address, vm, told, textOf(join(paths.data, 'seed.img')), differ);
   }
 
-  #compareSeed(address: Address, vm: ExpectedVm, told: Told, seed: string, differ: Differ): void {
+  #compareSeed(address: Address, vm: ExpectedVm, told: Seen, seed: string, differ: Differ): void {
     differ(`${address} hostname`, tarMember(seed, 'hostname'), `${vm.hostname}\n`);
     const env = Object.entries(vm.env).map(([name, value]) => `${name}=${value}`);
     differ(`${address} environment`, tarMember(seed, 'environment').split('\n').filter(Boolean).sort(), env.sort());
@@ -258,36 +209,15 @@ export class SeenWorld {
   }
 }
 
+interface VmmsSeen {
+  readonly expected: Expected;
+  /** Pid of the process that keeps the namespace */
+  readonly keeper: number;
+  readonly vmms: readonly number[];
+  readonly seen: ReadonlyMap<number, Seen>;
+}
+
 type Differ = (what: string, seen: unknown, wanted: unknown) => void;
-
-function toldBy(config: Body): Told {
-  const mark = config.platform.oem_strings?.find((one) => one.startsWith('sbx:memory-max='));
-  const size = config.memory.size / mebibyte;
-  const max =
-    mark === undefined ? size + (config.memory.hotplug_size ?? 0) / mebibyte : Number(mark.slice(15)) / mebibyte;
-  const told: Told = {
-    cpus: config.cpus.boot_vcpus,
-    cpusMax: config.cpus.max_vcpus,
-    memory: size,
-    memoryMax: max,
-    cmdline: config.payload.cmdline,
-    state: 'created',
-    disks: new Map(),
-    nics: new Map((config.net ?? []).map(({ id, tap, mac }) => [deviceName(id), { tap, mac }])),
-  };
-  for (const disk of config.disks ?? []) addDisk(told, disk);
-  return told;
-}
-
-/** The size is that of now; who looks only once after an apply takes it from there. */
-function addDisk(told: Told, { id, path, readonly }: Disk): void {
-  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-  told.disks.set(deviceName(id), { path, readonly, size });
-}
-
-function deviceName(id: string): string {
-  return id.replace(/^(disk|net)-/, '');
-}
 
 function filesIn(folder: string): readonly string[] {
   return existsSync(folder) ? readdirSync(folder) : [];

@@ -116,14 +116,19 @@ function sharing(vms: Readonly<Record<string, SoundVm>>): Readonly<Record<string
   );
 }
 
+/** What the images of a model are in a file. */
+export type ImageTexts = Readonly<Record<VmModel['image'], object>>;
+
+/** Files of a few bytes: the fake boots anything. */
+export const fakeImages: ImageTexts = {
+  own: { kernel: './vmlinuz', disk: './root.img' },
+  other: { kernel: './vmlinuz', disk: './other.img', cmdline: 'quiet' },
+  bare: { kernel: './vmlinuz', initrd: './initrd' },
+};
+
 /** Text of the file; JSON is YAML. Ports `P0`, `P1` … become `firstPort` and the ones after it. */
-export function fileText(file: SoundFile, firstPort: number): string {
+export function fileText(file: SoundFile, firstPort: number, images: ImageTexts = fakeImages): string {
   const used = new Set(Object.values(file.vms).map((vm) => vm.image));
-  const images = {
-    own: { kernel: './vmlinuz', disk: './root.img' },
-    other: { kernel: './vmlinuz', disk: './other.img', cmdline: 'quiet' },
-    bare: { kernel: './vmlinuz', initrd: './initrd' },
-  };
   return JSON.stringify({
     version: 1,
     name: 'gen',
