@@ -32,13 +32,14 @@ const skipping = [
   '    # Subtest: outer',
   '        ok 1 - boots # SKIP no usable /dev/kvm # time=1.5ms',
   '    ok 2 - links # SKIP needs root',
-  '# { total: 3, pass: 1, fail: 0, skip: 2 }',
+  '    ok 3 - real # SKIP not run: there is no cloud-hypervisor on PATH',
+  '# { total: 4, pass: 1, fail: 0, skip: 3 }',
   '',
 ].join('\n');
 
 t.test('the last line adds up the totals of all files', async (t) => {
   const { status, lines } = summarize({ 'a.tap': passing, 'b.tap': skipping });
-  t.equal(lines.at(-1), '8 passed, 0 failed, 2 skipped');
+  t.equal(lines.at(-1), '8 passed, 0 failed, 3 skipped');
   t.equal(status, 0);
 });
 
@@ -48,14 +49,15 @@ t.test('each skipped group is listed with its file and reason, before the last l
     'Skipped:',
     '  b: test/b.test.ts: no usable /dev/kvm (boots)',
     '  b: test/b.test.ts: needs root (links)',
-    '1 passed, 0 failed, 2 skipped',
+    '  b: test/b.test.ts: not run: there is no cloud-hypervisor on PATH (real)',
+    '1 passed, 0 failed, 3 skipped',
   ]);
 });
 
-t.test('in CI, a skip that has nothing to do with KVM is pointed out', async (t) => {
+t.test('in CI, a skip that has nothing to do with KVM or the real VMM is pointed out', async (t) => {
   const { lines } = summarize({ 'b.tap': skipping }, { ci: true });
   t.ok(lines.includes('  not expected in CI: test/b.test.ts: links: needs root'));
-  t.notOk(lines.some((line) => line.startsWith('  not expected') && line.includes('boots')));
+  t.notOk(lines.some((line) => line.startsWith('  not expected') && /: (boots|real):/.test(line)));
 });
 
 t.test("tap's exit code is kept, with the totals", async (t) => {
