@@ -99,7 +99,7 @@ const moreDisk = {
   ability: 'diskGrow',
   why: 'grows in place',
   whyNot: 'cannot grow a disk of a running VM',
-  through: 'vm.resize-disk; QEMU: block_resize',
+  through: 'vm.resize-disk (50 and 51 only with io_uring); QEMU: block_resize',
 } as const;
 
 /** Every field whose change costs something, by its path in the file; `*` stands for a name. */
