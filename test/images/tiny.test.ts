@@ -59,7 +59,7 @@ t.test('the tiny image', { skip: missing.length > 0 && `not on this host: ${miss
     await checkSsh(t, guest, keys, folder);
     await checkHotplug(t, agent, guest, keys, folder);
     agent.close();
-    await checkPowerButton(t, guest, bootMs);
+    await checkPowerButton(t, guest);
   });
 
   await t.test('runs from a disk that keeps what was written', async (t) => {
@@ -82,7 +82,7 @@ t.test('the tiny image', { skip: missing.length > 0 && `not on this host: ${miss
     const later = await waitForAgent(second.openAgent, { timeoutMs: 60_000 });
     t.equal(await later.readText('/root/kept'), 'kept');
     later.close();
-    await checkPowerButton(t, second, bootMs);
+    await checkPowerButton(t, second);
   });
 
   await t.test('boots without a seed', async (t) => {
@@ -286,15 +286,10 @@ async function checkHotplug(t: Test, agent: AgentSession, guest: QemuGuest, keys
   );
 }
 
-/** `bootMs` tells how slow this host is now: calm ones boot in 3 to 4 s. */
-async function checkPowerButton(t: Test, guest: QemuGuest, bootMs: number): Promise<void> {
+async function checkPowerButton(t: Test, guest: QemuGuest): Promise<void> {
   const pressed = performance.now();
   await guest.qmp('system_powerdown');
   t.equal(await guest.exited, 0);
   const tookMs = performance.now() - pressed;
   t.comment(`off after ${(tookMs / 1000).toFixed(2)} s`);
-  t.ok(
-    tookMs < Math.max(2000, bootMs / 2),
-    'the power button switches it off in less than 2 s, or half the time of a boot',
-  );
 }
