@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { makeSandboxHost, processesOf, whyNot } from '../support/sandbox-host.ts';
+import { makeSandboxHost, vmmOf, whyNot } from '../support/sandbox-host.ts';
 
 const skip = whyNot();
 const hello = readFileSync(join(import.meta.dirname, '../../examples/hello/sbx.yaml'), 'utf8');
@@ -47,8 +47,7 @@ t.test(
     });
 
     await t.test('a killed VMM is drift, and apply starts it again', async (t) => {
-      const vmm = processesOf(host.home).find(({ words }) => words.includes('qemu-system'));
-      process.kill(vmm?.pid ?? 0, 'SIGKILL');
+      process.kill(vmmOf(host).pid, 'SIGKILL');
       const plan = await host.sbx('plan', '--detailed-exitcode');
       t.match(plan.stdout, /vm\.hello[\s\S]*dead/);
       await host.ok('apply', '--auto-approve');

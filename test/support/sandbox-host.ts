@@ -184,6 +184,13 @@ export function processesOf(home: string): readonly { readonly pid: number; read
   });
 }
 
+/** The process of the only VM, whatever runs it. */
+export function vmmOf(host: Pick<SandboxHost, 'home'>): { readonly pid: number } {
+  const found = processesOf(host.home).find(({ words }) => /^\S*(qemu-system-x86_64|cloud-hypervisor) /.test(words));
+  if (found === undefined) throw new TypeError('no VMM runs');
+  return found;
+}
+
 function linksHere(): readonly string[] {
   return readdirSync('/sys/class/net')
     .filter((name) => name.startsWith('sbx'))
