@@ -35,6 +35,9 @@ export type JournalRecord =
   /** Last line of an apply that ended by itself */
   | { readonly type: 'close'; readonly outputs: Readonly<Record<string, RecordedOutput>> };
 
+/** Facts that a step can end. */
+export type DroppableFact = 'process';
+
 /** What a finished step makes of the record of its address. */
 export type AfterStep =
   | { readonly type: 'removed' }
@@ -44,8 +47,8 @@ export type AfterStep =
       /** Top-level members of `attrs` that are true from now on */
       readonly attrs?: Partial<Attrs>;
       readonly facts?: Partial<Facts>;
-      /** Members of `facts` that are true no more, such as the process of a VM that was stopped */
-      readonly drops?: readonly string[];
+      /** Members of `facts` that are true no more: a VM that was stopped has no process */
+      readonly drops?: readonly DroppableFact[];
       /** What it needs from now on */
       readonly dependsOn?: readonly Address[];
     };

@@ -81,6 +81,6 @@ function patched(record: ResourceRecord, after: Patch): ResourceRecord {
 }
 
 function factsAfter(facts: ResourceRecord['facts'], { facts: more, drops = [] }: Patch): ResourceRecord['facts'] {
-  const kept = Object.entries(facts).filter(([name]) => !drops.includes(name));
+  const kept = Object.entries(facts).filter(([name]) => !drops.some((dropped) => dropped === name));
   return { ...Object.fromEntries(kept), ...more };
 }

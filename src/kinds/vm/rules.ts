@@ -165,21 +165,12 @@ function change(
   const fresh = boots(found) ? withSecretsOfFile(address, attrs, context) : attrs;
   if (fresh !== attrs) return change(subject, fresh, record, observation, context);
   if (impact === 'replace' || forced !== undefined) return replacement(subject, attrs, record, found, context);
-  const steps = updateSteps({
-    ...{
-      attrs,
-      dependsOn: subject.dependsOn,
-      prior: found.prior,
-      record,
-      run,
-      unplugged: found.unplugged,
-      context,
-      alive,
-    },
-    restart: impact === 'restart',
-  });
+  const { prior, unplugged } = found;
+  const { dependsOn } = subject;
+  const restart = impact === 'restart';
+  const steps = updateSteps({ attrs, dependsOn, prior, record, run, unplugged, context, alive, restart });
   const price = {
-    ...(impact === 'restart' && alive ? priceOf(record, context, run.need !== 'stop') : free),
+    ...(restart && alive ? priceOf(record, context, run.need !== 'stop') : free),
     lostDisks: lostDisks(record.attrs.disks, (disk) => attrs.disks[disk] !== undefined),
   };
   return { steps, drift, change: { action: 'update', address, fields, impact, steps: idsOf(steps), price } };

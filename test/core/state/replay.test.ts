@@ -111,10 +111,11 @@ t.test('replay touches neither the state nor the records it is given', async (t)
 t.test('what a step says is true no more is forgotten, and nothing else', async (t) => {
   const layout = layoutOf(temporaryHome(t));
   const address = 'volume.pg' as Address;
+  const process = { pid: 1, startTime: '2', bootId: '3' };
   const after = replay(stateOf(layout), [
     { type: 'begin', step: 'a', op: 'x', address, record: volumeRecord('pg') },
-    { type: 'done', step: 'a', address, after: { type: 'patched', facts: { path: '/x', vmmVersion: '53.0' } } },
-    { type: 'done', step: 'b', address, after: { type: 'patched', drops: ['path', 'unknown'] } },
+    { type: 'done', step: 'a', address, after: { type: 'patched', facts: { process, vmmVersion: '53.0' } } },
+    { type: 'done', step: 'b', address, after: { type: 'patched', drops: ['process'] } },
   ]);
   t.strictSame(after.resources[0]?.facts, { vmmVersion: '53.0' });
 });
