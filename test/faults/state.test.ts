@@ -72,11 +72,15 @@ t.test(
     host.write(oneVm);
     const first = host.start('apply', '--auto-approve');
     await until('the boot began', () => holds(host.journalPath, '"op":"vm.start"'));
+    // Held in the middle of its work, however long the others take.
+    first.kill('SIGSTOP');
     const second = await host.sbx('apply', '--auto-approve');
     t.equal(second.code, 4);
     t.match(second.stderr, new RegExp(`process ${first.pid} .*sbx .*apply --auto-approve`));
-    const third = await host.sbx('apply', '--auto-approve', '--lock-timeout', '60s');
+    const waiting = host.start('apply', '--auto-approve', '--lock-timeout', '60s');
+    first.kill('SIGCONT');
     const ended = await first.ended;
+    const third = await waiting.ended;
     t.equal(ended.code, 0, 'the first is not disturbed', { stderr: ended.stderr });
     // What it planned while the first was at work has been done meanwhile.
     t.ok(third.code === 0 || third.code === 6, `the third waited, then ended with ${third.code}`, { third });
