@@ -1,21 +1,21 @@
-// What a step does, in the words of a log line.
+// What a step does, in the words of a log line; they hold with a namespace and without one.
 import type { StepOp } from '../plan/steps.ts';
 
 /** `[while it runs, when it is done]` per operation. */
 const words: Readonly<Record<StepOp, readonly [string, string]>> = {
-  'sandbox.open': ['opening the namespace', 'namespace is open'],
+  'sandbox.open': ['opening', 'opened'],
   'sandbox.lease': ['setting the lease', 'lease is set'],
   'sandbox.uplink': ['starting the uplink', 'uplink runs'],
   'sandbox.uplink-stop': ['stopping the uplink', 'uplink stopped'],
   'sandbox.rules': ['loading packet filter and ports', 'packet filter and ports are loaded'],
-  'sandbox.close': ['closing the namespace', 'namespace is closed'],
+  'sandbox.close': ['closing', 'closed'],
   'image.ensure': ['making the image', 'image is there'],
   'image.release': ['releasing the image', 'image is released'],
   'volume.create': ['creating the volume', 'volume created'],
   'volume.grow': ['growing the volume', 'volume grown'],
   'volume.delete': ['deleting the volume', 'volume deleted'],
-  'network.ensure': ['making the bridge', 'bridge is there'],
-  'network.remove': ['removing the bridge', 'bridge removed'],
+  'network.ensure': ['making', 'made'],
+  'network.remove': ['removing', 'removed'],
   'vm.disk-create': ['creating a disk', 'disk created'],
   'vm.disk-delete': ['deleting a disk', 'disk deleted'],
   'vm.tap': ['connecting a network', 'network connected'],
