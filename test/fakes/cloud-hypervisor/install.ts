@@ -1,6 +1,6 @@
 // Puts the fake on a PATH of its own: a folder with the executable, its settings, and a hub that is started up front.
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync, statSync } from 'node:fs';
 import { appendFile, mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { connect, Socket } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -126,6 +126,10 @@ export async function startHub(socketPath: string): Promise<FakeHub> {
     hub.ref();
     hub.kill('SIGTERM');
     await ended;
+    // What it had to say is kept.
+    const said = existsSync(`${socketPath}.log`) && statSync(`${socketPath}.log`).size > 0;
+    for (const path of [socketPath, `${socketPath}.lock`, ...(said ? [] : [`${socketPath}.log`])])
+      rmSync(path, { force: true });
   };
   return { socketPath, stop };
 }
