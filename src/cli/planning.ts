@@ -36,7 +36,9 @@ export interface MadePlan {
 
 /** Makes the plan of a request. */
 export async function makePlan(workplace: Workplace, request: PlanRequest): Promise<Checked<MadePlan>> {
-  const opened = await openSandbox(workplace, { needsFile: request.mode === 'apply', takeOver: request.takeOver });
+  // What was applied is removed or stopped as it is recorded: that needs no secrets of the file.
+  const needsFile = request.mode === 'apply' && request.power?.to !== 'stop';
+  const opened = await openSandbox(workplace, { needsFile, takeOver: request.takeOver });
   if (!opened.ok) return opened;
   const { desired, layout, snapshot, reserved } = opened.value;
   const shell = shellOf(workplace, layout, { wait: request.wait, ...(desired === undefined ? {} : { desired }) });

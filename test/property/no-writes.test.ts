@@ -70,17 +70,25 @@ t.test('all of them work on a file system that is read-only', { skip: rootOnly }
   for (const words of commands) readOnly(words);
 });
 
-t.test('what was applied is shown and destroyed without the secrets that its file asks for', { skip }, async (t) => {
-  const host = await hostFor(t);
-  const link = await applyOver(host, file, undefined, new Tally());
-  const plain = (words: readonly string[]): number | null =>
-    spawnSync(process.execPath, [program, ...words, '--home', host.home], { cwd: host.folder, env: host.env }).status;
-  t.equal(plain(['plan']), 3, 'a plan needs them');
-  t.equal(plain(['status']), 0);
-  t.equal(plain(['show']), 0);
-  t.equal(plain(['destroy', '--auto-approve', '--purge']), 0);
-  t.ok((await host.world.differences(link.expected)).length > 0, 'it is gone');
-});
+t.test(
+  'what was applied is shown, stopped and destroyed without the secrets that its file asks for',
+  { skip },
+  async (t) => {
+    const host = await hostFor(t);
+    const link = await applyOver(host, file, undefined, new Tally());
+    const plain = (words: readonly string[]): number | null =>
+      spawnSync(process.execPath, [program, ...words, '--home', host.home], { cwd: host.folder, env: host.env }).status;
+    t.equal(plain(['plan']), 3, 'a plan needs them');
+    t.equal(plain(['status']), 0);
+    t.equal(plain(['show']), 0);
+    t.equal(plain(['stop', 'a']), 0);
+    t.match((await host.world.differences(link.expected)).join(), /vm\.a VMMs: 0/, 'it is stopped');
+    t.equal(plain(['start', 'a']), 3, 'a start writes what its guest reads, secrets among it');
+    t.equal(plain(['start', 'a', '--var', 'token=x']), 0);
+    t.equal(plain(['destroy', '--auto-approve', '--purge']), 0);
+    t.ok((await host.world.differences(link.expected)).length > 0, 'it is gone');
+  },
+);
 
 async function hostFor(t: Test): Promise<ChainHost> {
   const hub = await startHub(`/tmp/sbxro-${process.pid}.sock`);

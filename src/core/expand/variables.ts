@@ -63,7 +63,7 @@ function givenOrDefault(
     const detail = `Variable ${quoted(name)} has no default, and no value was given.`;
     return {
       ok: false,
-      problem: { code: 'SBX2003', detail, hint: `sbx plan --var ${name}=VALUE` },
+      problem: { code: 'SBX2003', detail, hint: `give it with --var ${name}=VALUE, --var-file or SBX_VAR_${name}` },
       optional: true,
     };
   }
