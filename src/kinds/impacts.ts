@@ -263,7 +263,16 @@ export const impactTable = {
   },
   'vms.*.disks.*.size': {
     schema: '/$defs/disk/properties/size',
-    cases: { more: moreDisk, less: lessDisk },
+    cases: {
+      more: moreDisk,
+      readonly: {
+        when: 'to more, where the VM only reads it',
+        impact: 'next-boot',
+        why: 'a VMM grows only what it may write, and the guest sees the new size when it boots',
+        through: 'truncate of the volume, no call',
+      },
+      less: lessDisk,
+    },
   },
   'vms.*.disks.*.volume': {
     schema: '/$defs/disk/properties/volume',

@@ -396,6 +396,19 @@ export const scenes: readonly Scene[] = [
         },
       },
       {
+        id: 'CH-RESIZE-READONLY',
+        says: 'vm.resize-disk of a read-only disk is 500, and its file stays as it was',
+        since: 50,
+        check: async (vmm) => {
+          const { size } = statSync(vmm.world.kernel);
+          equal(
+            await vmm.status('vm.resize-disk', { id: 'disk-x', desired_size: 512 * (Math.ceil(size / 512) + 8) }),
+            500,
+          );
+          equal(statSync(vmm.world.kernel).size, size);
+        },
+      },
+      {
         id: 'CH-REMOVE',
         says: 'vm.remove-device only asks: the configuration forgets at once, the device tree when the guest lets go; unknown ids are 500',
         check: async (vmm, at) => {

@@ -36,6 +36,7 @@ volumes:
   pg: { size: 1GiB }
   spare: { size: 1GiB }
   shared: { size: 1GiB }
+  read: { size: 1GiB }
 networks:
   lan: { subnet: 10.68.0.0/24, mode: nat }
   far: { subnet: 10.69.0.0/24, mode: isolated }
@@ -45,7 +46,7 @@ vms:
     image: bare
     cpus: { count: 2, max: 4 }
     memory: { size: 512MiB, max: 1GiB }
-    disks: { data: { volume: pg }, tmp: { size: 1GiB }, ro: { volume: shared } }
+    disks: { data: { volume: pg }, tmp: { size: 1GiB }, ro: { volume: shared }, lib: { volume: read, readonly: true } }
     networks: { lan: { address: 10.68.0.10, ports: ["5432"] } }
     env: { A: one }
   web:
@@ -119,6 +120,7 @@ const edits: { readonly [F in ImpactField]: { readonly [C in CasesOf<F>]: Edit }
   },
   'vms.*.disks.*.size': {
     more: { edit: ['tmp: { size: 1GiB }', 'tmp: { size: 2GiB }'], at: ['vm.db', 'disks.tmp'] },
+    readonly: { edit: ['read: { size: 1GiB }', 'read: { size: 2GiB }'], at: ['vm.db', 'disks.lib'] },
     less: { edit: ['tmp: { size: 1GiB }', 'tmp: { size: 1MiB }'], at: ['vm.db', 'disks.tmp'] },
   },
   'vms.*.disks.*.volume': {

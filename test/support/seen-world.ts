@@ -117,7 +117,10 @@ export class SeenWorld {
       const seen = told.disks.get(name);
       const path = disk.volume === null ? join(paths.data, `disk-${name}.img`) : this.#layout.volumePath(disk.volume);
       differ(`${address} disk ${name}`, [seen?.path, seen?.readonly], [path, disk.readonly]);
-      differ(`${address} disk ${name} as the guest knows it`, (seen?.size ?? 0) / mebibyte, disk.size);
+      const known = (seen?.size ?? 0) / mebibyte;
+      // A guest that only reads sees a larger volume when it boots.
+      if (!disk.readonly || known === 0 || known > disk.size)
+        differ(`${address} disk ${name} as the guest knows it`, known, disk.size);
       differ(
         `${address} disk ${name} file`,
         (statSync(path, { throwIfNoEntry: false })?.size ?? -1) / mebibyte,

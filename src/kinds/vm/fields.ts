@@ -100,7 +100,10 @@ function volumeCost(from: DiskAttrs, to: DiskAttrs, capabilities: Capabilities |
   if (from.type !== 'volume') return costOf(own, capabilities);
   if (to.type !== 'volume' || from.volume !== to.volume) return costOf(volume, capabilities);
   if (from.readonly !== to.readonly) return costOf(impactTable['vms.*.disks.*.readonly'].cases.changed, capabilities);
-  return sizeCost(from.sizeBytes, to.sizeBytes, capabilities);
+  // Volumes only grow.
+  return to.readonly
+    ? costOf(impactTable['vms.*.disks.*.size'].cases.readonly, capabilities)
+    : sizeCost(from.sizeBytes, to.sizeBytes, capabilities);
 }
 
 function sizeCost(from: number | null, to: number | null, capabilities: Capabilities | undefined): Cost {

@@ -119,9 +119,10 @@ function diskSteps(update: Update): readonly StepMaker[] {
     ...Object.entries(attrs.disks).flatMap(([name, disk]) => {
       const was = prior.disks[name];
       if (was === undefined) return attachSteps(update, name, disk);
-      return disk.sizeBytes === null || isSame(was.sizeBytes, disk.sizeBytes)
-        ? []
-        : [growStep(update, name, disk, disk.sizeBytes)];
+      const { sizeBytes } = disk;
+      // What is only read grows with its volume, and the guest sees that when it boots.
+      const stays = sizeBytes === null || isSame(was.sizeBytes, sizeBytes) || (disk.type === 'volume' && disk.readonly);
+      return stays ? [] : [growStep(update, name, disk, sizeBytes)];
     }),
   ];
 }

@@ -118,6 +118,8 @@ export const actions = {
     if (disk.image_type === 'Qcow2' && (!vm.at(51) || disk.backing_files)) {
       refuse('The disk could not be resized', 'Resize is not supported for this image');
     }
+    // The file is open for reading only, so that it cannot be made longer.
+    if (disk.readonly) refuse('The disk could not be resized', 'Invalid argument (os error 22)');
     if (disk.image_type !== 'Qcow2' && statSync(disk.path).isFile()) truncateSync(disk.path, desired_size);
   },
 
