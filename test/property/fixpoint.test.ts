@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { type FakeHub, startHub } from '../fakes/cloud-hypervisor/install.ts';
-import { applyOver, type ChainLink, destroyAll, makeChainHost } from '../support/chain.ts';
+import { applyAll, applyOver, makeChainHost } from '../support/chain.ts';
 import { chains, type FileModel, fileModel, filesOf, type VmModel } from '../support/generated-files.ts';
 import { cannotOpenSpaces, propertyOptions, soak } from '../support/property.ts';
 import { Tally } from '../support/tally.ts';
@@ -28,16 +28,9 @@ t.test('an apply is followed by an empty plan and a host that shows the file', {
   const options = propertyOptions({ few: 60, many: 2000 });
   t.comment(`seed ${options.seed}, ${options.numRuns} chains of ${files} files`);
   await withHub(async (hub) => {
-    const property = fc.asyncProperty(chains(files), async (chain) => {
-      const host = await makeChainHost(hub);
-      try {
-        let link: ChainLink | undefined;
-        for (const file of filesOf(chain)) link = await applyOver(host, file, link, tally);
-        await destroyAll(host, tally);
-      } finally {
-        host.discard();
-      }
-    });
+    const property = fc.asyncProperty(chains(files), async (chain) =>
+      applyAll(await makeChainHost(hub), filesOf(chain), tally),
+    );
     await t.resolves(fc.assert(property, options));
   });
   for (const line of tally.lines()) t.comment(line);

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import fc from 'fast-check';
 import t from 'tap';
-import { applyOver, type ChainLink, destroyAll } from '../support/chain.ts';
+import { applyAll } from '../support/chain.ts';
 import { chains, filesOf } from '../support/generated-files.ts';
 import { type KillCounts, killTrials, runTrial } from '../support/kill-trial.ts';
 import { program } from '../support/plan-host.ts';
@@ -20,16 +20,7 @@ t.test('on QEMU too an apply is followed by an empty plan and a host that shows 
   const options = propertyOptions({ few: 1, many: 40 });
   t.comment(`seed ${options.seed}`);
   const tally = new Tally();
-  const property = fc.asyncProperty(chains(10), async (chain) => {
-    const host = makeQemuChainHost(image);
-    try {
-      let link: ChainLink | undefined;
-      for (const file of filesOf(chain)) link = await applyOver(host, file, link, tally);
-      await destroyAll(host, tally);
-    } finally {
-      host.discard();
-    }
-  });
+  const property = fc.asyncProperty(chains(10), (chain) => applyAll(makeQemuChainHost(image), filesOf(chain), tally));
   await t.resolves(fc.assert(property, options));
   for (const line of tally.lines()) t.comment(line);
 });

@@ -96,6 +96,17 @@ export async function applyOver(
   return { file, text, expected };
 }
 
+/** Applies one file over the other, destroys the last one, and discards the host. */
+export async function applyAll(host: ChainHost, files: readonly FileModel[], tally: Tally): Promise<void> {
+  try {
+    let link: ChainLink | undefined;
+    for (const file of files) link = await applyOver(host, file, link, tally);
+    await destroyAll(host, tally);
+  } finally {
+    host.discard();
+  }
+}
+
 /** What a file leads to, without applying it. */
 export function linkTo(
   model: FileModel,
