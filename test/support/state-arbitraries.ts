@@ -198,6 +198,7 @@ function recordsAbout(of: Address): fc.Arbitrary<JournalRecord> {
       attrs: attrs[kind] as fc.Arbitrary<object>,
       facts: facts[kind] as fc.Arbitrary<object>,
       drops: fc.subarray(['process' as const]),
+      pending: fc.record({ step, op: text }),
     },
     { requiredKeys: ['type'] },
   );

@@ -32,11 +32,15 @@ export function afterOf(action: StepAction): AfterStep {
   return action.op === 'vm.stop' ? { type: 'patched', drops: ['process'] } : { type: 'patched' };
 }
 
+/** Id of a step, unique in its plan; `about` tells steps of one op at one address apart, such as a disk's name. */
+export function stepId(address: Address, op: StepAction['op'], about?: string): string {
+  return `${address}/${op}${about === undefined ? '' : `:${about}`}`;
+}
+
 /** A draft step; without `after` its end leaves what `afterOf` says. */
 export function draftStep(address: Address, action: StepAction, options: StepOptions = {}): DraftStep {
-  const about = options.about === undefined ? '' : `:${options.about}`;
   return {
-    id: `${address}/${action.op}${about}`,
+    id: stepId(address, action.op, options.about),
     address,
     action,
     needs: (options.needs ?? []).map((step) => step.id),

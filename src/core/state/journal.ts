@@ -51,4 +51,6 @@ export type AfterStep =
       readonly drops?: readonly DroppableFact[];
       /** What it needs from now on */
       readonly dependsOn?: readonly Address[];
+      /** A step that still has to follow: the resource is not whole without it */
+      readonly pending?: NonNullable<ResourceRecord['pending']>;
     };

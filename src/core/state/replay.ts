@@ -77,6 +77,7 @@ function patched(record: ResourceRecord, after: Patch): ResourceRecord {
     ...(after.attrs === undefined ? {} : { attrs: { ...record.attrs, ...after.attrs } }),
     ...(after.facts === undefined && after.drops === undefined ? {} : { facts: factsAfter(record.facts, after) }),
     ...(after.dependsOn === undefined ? {} : { dependsOn: after.dependsOn }),
+    ...(after.pending === undefined ? {} : { pending: after.pending }),
   } as ResourceRecord;
 }
 

@@ -11,7 +11,7 @@ interface RecordOf<K extends string, A, F> {
   readonly kind: K;
   readonly address: Address;
   readonly status: RecordStatus;
-  /** A step that began and of which no end is known */
+  /** A step that began and of which no end is known, or that still has to follow the last one */
   readonly pending?: { readonly step: string; readonly op: string };
   /** What the last apply made of the file: complete and comparable; no secrets */
   readonly attrs: A;

@@ -1,6 +1,6 @@
 // The steps that make, start, stop and change a VM, in the order that a host needs.
 import { type Address, sandboxAddress } from '../../core/address.ts';
-import { draftStep } from '../../core/plan/change.ts';
+import { draftStep, stepId } from '../../core/plan/change.ts';
 import type { DraftStep, PlanContext } from '../../core/plan/context.ts';
 import type { LostDisk } from '../../core/plan/plan.ts';
 import type { DiskAttrs, VmAttrs } from '../../core/state/attrs.ts';
@@ -88,6 +88,8 @@ export function startSteps({ address, attrs, context, needs }: Making): readonly
   const desired = context.desired.get(address);
   const waits = desired?.kind === 'vm' ? desired.dependsOn : [];
   const volumes = Object.values(attrs.disks).flatMap((disk) => (disk.type === 'volume' ? [disk.volume] : []));
+  // Whoever is killed in between has a VM that was never seen ready.
+  const pending = attrs.ready === null ? {} : { pending: { step: stepId(address, 'vm.ready'), op: 'vm.ready' } };
   const start = draftStep(
     address,
     { op: 'vm.start', attrs },
@@ -101,7 +103,7 @@ export function startSteps({ address, attrs, context, needs }: Making): readonly
         ...waits.map(({ address: other, until }) => ({ address: other, point: until })),
       ],
       reaches: ['present', 'started'],
-      after: { type: 'patched', status: 'ready', attrs },
+      after: { type: 'patched', status: 'ready', attrs, ...pending },
     },
   );
   return attrs.ready === null ? [start] : [start, readyStep(address, attrs, [start])];

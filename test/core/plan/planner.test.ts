@@ -263,6 +263,20 @@ for (const { name, from, to, change, steps, drift } of unrecorded) {
   });
 }
 
+t.test('a VM that was started and never seen ready is waited for by the next apply', async (t) => {
+  const plan = mustPlan({ to: shop });
+  const start = plan.steps.find(({ id }) => id === 'vm.db/vm.start');
+  t.match(start?.after, { pending: { step: 'vm.db/vm.ready', op: 'vm.ready' } }, 'its start says what has to follow');
+  t.ok(plan.steps.some(({ id }) => id === 'vm.db/vm.ready'));
+  t.match(
+    plan.steps.find(({ id }) => id === 'vm.web/vm.start')?.after,
+    { pending: undefined },
+    'where that is asked for',
+  );
+  const left = mustPlan({ from: cutShort(world, 'db', 'vm.ready'), to: shop });
+  t.strictSame(left.changes.map(changeLine), ['update vm.db live: ready']);
+});
+
 t.test('a paused VM goes on', async (t) => {
   const paused = seenAs(world, 'web', (before) => ({ ...before, state: 'paused' }) as VmObservation);
   const plan = mustPlan({ from: paused, to: shop });

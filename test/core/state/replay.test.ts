@@ -108,6 +108,19 @@ t.test('replay touches neither the state nor the records it is given', async (t)
   t.doesNotThrow(() => fc.assert(property, { numRuns: 100 }));
 });
 
+t.test('a step that still has to follow stays pending until it is done', async (t) => {
+  const layout = layoutOf(temporaryHome(t));
+  const address = 'volume.pg' as Address;
+  const pending = { step: 'b', op: 'y' };
+  const begun = replay(stateOf(layout), [
+    { type: 'begin', step: 'a', op: 'x', address, record: volumeRecord('pg') },
+    { type: 'done', step: 'a', address, after: { type: 'patched', pending } },
+  ]);
+  t.strictSame(begun.resources[0]?.pending, pending);
+  const after = replay(begun, [{ type: 'done', step: 'b', address, after: { type: 'patched' } }]);
+  t.equal(after.resources[0]?.pending, undefined);
+});
+
 t.test('what a step says is true no more is forgotten, and nothing else', async (t) => {
   const layout = layoutOf(temporaryHome(t));
   const address = 'volume.pg' as Address;
