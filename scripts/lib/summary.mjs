@@ -1,10 +1,15 @@
-// The end of scripts/test: reads the TAP files of a run, lists what was skipped and why, prints the totals as the
-// last line and exits with the code given first (tap's), or 1 when a file has no totals or something failed.
+// The end of scripts/test: reads the TAP files of a run, tells what failed and how, lists what was skipped and why, prints the
+// totals as the last line and exits with the code given first (tap's), or 1 when a file has no totals or something failed.
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { Parser } from 'tap-parser';
 
 /** What a machine without a usable KVM may skip; everything else must run in CI. */
 const skippableInCi = /\bKVM\b|\/dev\/kvm|there is no cloud-hypervisor on PATH/;
+
+/** How much of one failure is told here; the TAP file has the rest. */
+const linesOfFailure = 40;
+const failuresTold = 20;
 
 /** Totals of one TAP file, from tap's own last line of them; undefined when tap did not get that far. */
 function totalsOf(text) {
@@ -14,24 +19,51 @@ function totalsOf(text) {
   return { passed: count('pass'), failed: count('fail'), skipped: count('skip'), todo: count('todo') };
 }
 
-/** Skipped tests as `{ file, name, reason }`, in the order of the run. */
-function skipsOf(text) {
+/** The tests that failed and those that were skipped, in the order of the run: results of the parser, without their parents. */
+function pickedFrom(text) {
+  const failures = [];
   const skips = [];
-  let file = '';
-  for (const line of text.split('\n')) {
-    file = line.match(/^# Subtest: (.*)$/)?.[1] ?? file;
-    const [, name, reason] = line.match(/^\s*ok \d+(?: - (.*?))? # SKIP ?(.*)$/i) ?? [];
-    if (reason !== undefined) skips.push({ file, name: name ?? '', reason: reason.replace(/ ?# time=\S+$/, '') });
-  }
-  return skips;
+  const parser = new Parser();
+  parser.on('result', (result) => {
+    if (result.skip) skips.push(result);
+    else if (!result.ok && !result.todo) failures.push(result);
+  });
+  parser.end(text);
+  return { failures, skips };
 }
+
+/** Where a result stands: the file, then the names of the tests around it. */
+const placeOf = (result) => result.fullname.split(' > ');
+
+/** A detail of a failure as people read it. */
+function shown(key, value) {
+  if (key === 'at') return `${value.fileName}:${value.lineNumber}`;
+  return typeof value === 'string' ? value.trimEnd() : JSON.stringify(value);
+}
+
+/** One failure: where it is, then what tap knows of it, without the source text around it. */
+function failureLines(part, result) {
+  const details = Object.entries(result.diag ?? {}).filter(([key]) => key !== 'source');
+  const lines = details.flatMap(([key, value]) => {
+    const text = shown(key, value);
+    return text.includes('\n') ? [`${key}:`, ...text.split('\n').map((line) => `  ${line}`)] : [`${key}: ${text}`];
+  });
+  const more = lines.length - linesOfFailure;
+  return [
+    `  ${part}: ${placeOf(result).join(' > ')}`,
+    ...lines.slice(0, linesOfFailure).map((line) => `      ${line}`),
+    ...(more > 0 ? [`      … ${more} more lines in the TAP file`] : []),
+  ];
+}
+
+const reasonOf = ({ skip }) => (typeof skip === 'string' ? skip.replace(/ ?# time=\S+$/, '') : '');
 
 /** One line per file and reason. */
 function skipLines(part, skips) {
   const groups = new Map();
-  for (const { file, name, reason } of skips) {
-    const key = `${file}: ${reason || 'no reason given'}`;
-    groups.set(key, [...(groups.get(key) ?? []), name]);
+  for (const skip of skips) {
+    const key = `${placeOf(skip)[0]}: ${reasonOf(skip) || 'no reason given'}`;
+    groups.set(key, [...(groups.get(key) ?? []), skip.name]);
   }
   return [...groups].map(
     ([key, names]) => `  ${part}: ${key} (${names.length === 1 ? names[0] : `${names.length} tests`})`,
@@ -40,12 +72,19 @@ function skipLines(part, skips) {
 
 const [code, ...files] = process.argv.slice(2);
 const sum = { passed: 0, failed: 0, skipped: 0 };
-const lines = [];
+const failed = [];
+const skipped = [];
 let status = Number(code);
 let complete = files.length > 0;
 
 for (const path of files) {
   const text = readFileSync(path, 'utf8');
+  const part = basename(path, '.tap');
+  const { failures, skips } = pickedFrom(text);
+  failed.push(...failures.map((result) => failureLines(part, result)));
+  skipped.push(...skipLines(part, skips));
+  const unexpected = process.env.CI ? skips.filter((skip) => !skippableInCi.test(reasonOf(skip))) : [];
+  skipped.push(...unexpected.map((skip) => `  not expected in CI: ${skip.fullname}: ${reasonOf(skip)}`));
   const totals = totalsOf(text);
   if (totals === undefined) {
     console.error(`${path} has no totals: tap did not finish.`);
@@ -53,13 +92,14 @@ for (const path of files) {
     continue;
   }
   for (const word of Object.keys(sum)) sum[word] += totals[word];
-  const skips = skipsOf(text);
-  lines.push(...skipLines(basename(path, '.tap'), skips));
-  const unexpected = process.env.CI ? skips.filter(({ reason }) => !skippableInCi.test(reason)) : [];
-  for (const { file, name, reason } of unexpected) lines.push(`  not expected in CI: ${file}: ${name}: ${reason}`);
 }
 
-console.log(lines.length === 0 ? 'Nothing was skipped.' : ['Skipped:', ...lines].join('\n'));
+console.log(skipped.length === 0 ? 'Nothing was skipped.' : ['Skipped:', ...skipped].join('\n'));
+if (failed.length > 0) {
+  const more = failed.length - failuresTold;
+  console.log(['Failed:', ...failed.slice(0, failuresTold).flat()].join('\n'));
+  if (more > 0) console.log(`  … and ${more} more, in the TAP files`);
+}
 if (sum.failed > 0 && status === 0) status = 1;
 if (!complete) {
   process.exitCode = status || 1;

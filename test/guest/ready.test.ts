@@ -27,7 +27,7 @@ async function listening(t: { teardown: (undo: () => void) => void }, server: Se
 t.test('a VM that answers in the way that was asked for is ready', async (t) => {
   const tcp = await listening(
     t,
-    createServer((socket) => socket.end()),
+    createServer((socket) => socket.on('error', () => undefined).end()),
   );
   let status = 503;
   const http = await listening(

@@ -19,6 +19,8 @@ export async function runOnTerminal(
   let code: number | undefined;
   child.stdout.on('data', (chunk) => (shown += chunk));
   child.stderr.on('data', (chunk) => (shown += chunk));
+  // The program may end before it reads.
+  child.stdin.on('error', () => undefined);
   child.on('close', (status) => (code = status ?? 255));
   let from = 0;
   try {
