@@ -1,5 +1,7 @@
 // A VM on the fake Cloud Hypervisor, for tests of the driver: installed, described, started.
+import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Test } from 'tap';
 import { filesOf, type VmFiles } from '../../src/vmm/cloud-hypervisor/argv.ts';
 import { capabilitiesOf } from '../../src/vmm/cloud-hypervisor/capabilities.ts';
@@ -31,11 +33,17 @@ const mebibyte = 1024 * 1024;
 let hub: Promise<FakeHub> | undefined;
 let count = 0;
 
+function startSharedHub(): Promise<FakeHub> {
+  const folder = mkdtempSync('/tmp/fh-');
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return startHub(join(folder, 'hub.sock'));
+}
+
 /** Installs the fake for one test and describes a VM with a disk and a NIC. */
 export async function fakeVm(t: Test, settings: FakeSettings = {}, limits: Partial<Limits> = {}): Promise<FakeVm> {
   const root = await mkdtemp('/tmp/fv-');
   count += 1;
-  hub ??= startHub(`${await mkdtemp('/tmp/fh-')}/hub.sock`);
+  hub ??= startSharedHub();
   const fake = await installFake(`${root}/bin`, settings, await hub);
   const paths = { run: `${root}/r`, data: `${root}/d` };
   await mkdir(paths.run, { mode: 0o700 });

@@ -40,7 +40,8 @@ export async function start(spec: VmSpec, context: StartContext, options: StartO
     const ping = await waitForApi(files, spawned.exited, context.signal, options.limits.socketMs);
     const process = processBehind(spawned, ping.pid, files);
     known.unshift(process);
-    const work = createAndBoot(spec, files, featuresOf(ping.version ?? options.version), options.limits);
+    const features = featuresOf(ping.version ?? options.version);
+    const work = () => createAndBoot(spec, files, features, options.limits);
     await orEnded(work, spawned.exited, context.signal);
     return { process: { pid: process.pid, startTime: process.startTime, bootId: process.bootId } };
   } catch (error) {
@@ -124,15 +125,20 @@ function toPing(text: string): { pid: number | undefined; version: Version | und
   };
 }
 
-/** Waits for work; the end of the process or an interruption ends the wait. Of several failures the one that says most is thrown. */
-async function orEnded(work: Promise<void>, exited: Promise<number | string>, signal: AbortSignal): Promise<void> {
+/** Does work; the end of the process or an interruption ends the wait for it. Of several failures the one that says most is thrown. */
+async function orEnded(
+  work: () => Promise<void>,
+  exited: Promise<number | string>,
+  signal: AbortSignal,
+): Promise<void> {
+  // Before the work is begun: nobody would hear how it ended.
   signal.throwIfAborted();
   let onAbort = (): void => undefined;
   const interrupted = new Promise<never>((_resolve, reject) => {
     onAbort = () => reject(signal.reason);
   });
   signal.addEventListener('abort', onAbort, { once: true });
-  const done = work.then(
+  const done = work().then(
     () => ({ ok: true as const }),
     (error: unknown) => ({ ok: false as const, error }),
   );

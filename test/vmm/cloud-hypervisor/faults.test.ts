@@ -1,5 +1,6 @@
 // The driver against a VMM that misbehaves. One VM per test; the faults are those of the fake's README.
 import { readdir, readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import t from 'tap';
 import { type Fault, setFaults } from '../../fakes/cloud-hypervisor/install.ts';
 import { fakeVm } from '../../support/fake-vm.ts';
@@ -172,6 +173,25 @@ t.test('an interrupted stop leaves the guest to its power-off', async (t) => {
   controller.abort();
   await t.rejects(stopping, { name: 'SbxError' });
   t.match(await driver.observe(ref), { state: 'running' });
+});
+
+t.test('a start that is interrupted while the VMM says its first word asks nothing more of it', async (t) => {
+  const { driver, spec, files, context } = await fakeVm(t);
+  const controller = new AbortController();
+  const asked: (string | undefined)[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url);
+    controller.abort();
+    response.end('{}');
+  });
+  t.teardown(() => server.close());
+  // Answers in place of the VMM, which is up only when the test is not looking.
+  const enter = () => {
+    server.listen(files.apiSocket);
+    return ['/bin/sleep', '60'];
+  };
+  await t.rejects(driver.start(spec, { ...context, enter, signal: controller.signal }), { code: 'SBX5001' });
+  t.strictSame(asked, ['/api/v1/vmm.ping']);
 });
 
 t.test('the serial log of the start before is kept', async (t) => {
