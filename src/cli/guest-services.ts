@@ -133,6 +133,8 @@ async function ssh(target: SshTarget, command: Omit<GuestCommand, 'vm'>): Promis
   );
   return await new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: [stdioOf(io.stdin), stdioOf(io.stdout), stdioOf(io.stderr)], signal });
+    // A command that ends before it read everything: its exit code tells more than the broken pipe.
+    child.stdin?.on('error', () => undefined);
     if (child.stdin !== null) io.stdin.pipe(child.stdin);
     child.stdout?.pipe(io.stdout, { end: false });
     child.stderr?.pipe(io.stderr, { end: false });

@@ -77,14 +77,15 @@ export async function spawnDetached(
 ): Promise<ProcessRef & { readonly exited: Promise<number | string> }> {
   const [program = '', ...args] = argv;
   const log = openSync(options.logPath, 'a', 0o600);
-  const before = process.umask(0o077);
   try {
-    const child = spawn(program, args, {
-      detached: true,
-      stdio: ['ignore', options.quiet === true ? 'ignore' : log, log],
-      cwd: options.cwd ?? '/',
-      env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/', ...options.env },
-    });
+    const child = underUmask(0o077, () =>
+      spawn(program, args, {
+        detached: true,
+        stdio: ['ignore', options.quiet === true ? 'ignore' : log, log],
+        cwd: options.cwd ?? '/',
+        env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/', ...options.env },
+      }),
+    );
     const exited = new Promise<number | string>((resolve) => {
       child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown'));
     });
@@ -97,8 +98,17 @@ export async function spawnDetached(
     const stat = readStat(pid);
     return { pid, startTime: stat?.startTime ?? '', bootId: bootId(), exited };
   } finally {
-    process.umask(before);
     closeSync(log);
+  }
+}
+
+/** Does work that must not wait for anything: the umask is that of the whole process. */
+function underUmask<T>(mask: number, work: () => T): T {
+  const before = process.umask(mask);
+  try {
+    return work();
+  } finally {
+    process.umask(before);
   }
 }
 
