@@ -1,11 +1,11 @@
 // A plan as words, before colours and layout: what the text and the Markdown of a plan have in common.
 import type { Address } from '../address.ts';
 import { assertNever } from '../errors.ts';
-import type { Json } from '../json.ts';
 import type { Change, Drift, FieldChange, Impact, LostDisk, Plan, PlanValue, Price } from '../plan/plan.ts';
-import { formatDuration, formatSize } from '../units.ts';
+import { formatSize } from '../units.ts';
 import { plainText } from './paint.ts';
 import { aboutDuration, counted } from './quantity.ts';
+import { formatChange, formatJson, formatValue, isAbsent } from './value-text.ts';
 
 export type Mark = '+' | '~' | '-/+' | '-' | '.';
 
@@ -111,18 +111,7 @@ function toFieldView(change: FieldChange, priced: boolean): FieldView {
     : {};
   const base = { symbol, field: change.field, ...comment } as const;
   if (isText(from) || isText(to)) return { ...base, text: { from: textOf(from), to: textOf(to) } };
-  return { ...base, values: valuesOf(symbol, from, to, change.unit) };
-}
-
-function valuesOf(symbol: FieldView['symbol'], from: PlanValue, to: PlanValue, unit: FieldChange['unit']): string {
-  if (symbol === '+') return formatValue(to, unit);
-  if (symbol === '-') return formatValue(from, unit);
-  if ('sensitive' in from && 'sensitive' in to) return '(sensitive, changes)';
-  return `${formatValue(from, unit)} → ${formatValue(to, unit)}`;
-}
-
-function isAbsent(value: PlanValue): boolean {
-  return 'absent' in value;
+  return { ...base, values: formatChange(from, to, change.unit) };
 }
 
 function isText(value: PlanValue): boolean {
@@ -132,24 +121,6 @@ function isText(value: PlanValue): boolean {
 function textOf(value: PlanValue): string {
   if ('value' in value) return typeof value.value === 'string' ? value.value : formatJson(value.value);
   return 'sensitive' in value ? '(sensitive)' : '';
-}
-
-/** A value on one line; a sensitive one never shows. */
-export function formatValue(value: PlanValue, unit?: 'bytes' | 'ms'): string {
-  if ('sensitive' in value) return '(sensitive)';
-  if ('absent' in value) return '(none)';
-  if (typeof value.value !== 'number') return formatJson(value.value);
-  if (unit === 'bytes') return formatSize(value.value);
-  return unit === 'ms' ? formatDuration(value.value) : String(value.value);
-}
-
-function formatJson(value: Json): string {
-  if (typeof value === 'string') return /^[^\s"{}[\],][^"\n]*$/.test(value) ? plainText(value) : JSON.stringify(value);
-  if (value === null) return '(none)';
-  if (typeof value !== 'object') return String(value);
-  if (Array.isArray(value)) return `[${value.map(formatJson).join(', ')}]`;
-  const entries = Object.entries(value as Record<string, Json>);
-  return entries.length === 0 ? '{}' : `{ ${entries.map(([k, v]) => `${plainText(k)}: ${formatJson(v)}`).join(', ')} }`;
 }
 
 /** One drifted field: `memory.size: 512MiB → 1GiB`. */

@@ -8,7 +8,6 @@ import {
   driftWords,
   driverLines,
   type FieldView,
-  formatValue,
   type Mark,
   sandboxTitle,
   summaryLine,
@@ -16,6 +15,7 @@ import {
 } from './plan-model.ts';
 import { aboutDuration, counted } from './quantity.ts';
 import { type TextDiff, wholeTexts } from './text-diff.ts';
+import { formatChange, formatValue } from './value-text.ts';
 
 export interface PlanTextOptions {
   readonly color: boolean;
@@ -129,7 +129,7 @@ function outputSection(plan: Plan, paint: Paint): readonly string[] {
     ...plan.outputs.map(({ name, from, to }) => {
       if ('absent' in from) return `  ${paint.green('+')} ${name} = ${formatValue(to)}`;
       if ('absent' in to) return `  ${paint.red('-')} ${name}`;
-      const values = 'sensitive' in to ? '(sensitive, changes)' : `${formatValue(from)} → ${formatValue(to)}`;
+      const values = 'sensitive' in to ? '(sensitive, changes)' : formatChange(from, to);
       return `  ${paint.yellow('~')} ${name} = ${values}`;
     }),
   ];

@@ -3,7 +3,7 @@ import type { VmObservation, VmShape } from '../../core/observed.ts';
 import type { PlanContext } from '../../core/plan/context.ts';
 import type { Drift, FieldChange, PlanValue } from '../../core/plan/plan.ts';
 import { absent, isSame, shown, shownText, valueAt } from '../../core/plan/values.ts';
-import type { VmAttrs } from '../../core/state/attrs.ts';
+import type { NicAttrs, VmAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
 import type { Cost } from '../impacts.ts';
 import { diskCost, envCost, type FieldRule, nicCost, vmFields } from './fields.ts';
@@ -69,13 +69,20 @@ export function fieldChanges(
   }
   for (const name of bothKeys(prior.nics, planned.nics)) {
     const [from, to] = [prior.nics[name], planned.nics[name]];
-    if (!isSame(from, to)) add(`networks.${name}`, shown(from), shown(to), nicCost(from, to));
+    if (!isSame(from, to)) add(`networks.${name}`, shownNic(from), shownNic(to), nicCost(from, to));
   }
   for (const name of bothKeys(prior.env, planned.env)) {
     const [from, to] = [prior.env[name], planned.env[name]];
     if (!isSame(from, to)) add(`env.${name}`, shownText(from), shownText(to), envCost);
   }
   return fields;
+}
+
+/** A NIC in the words of the file. */
+function shownNic(nic: NicAttrs | undefined): PlanValue {
+  if (nic === undefined) return absent;
+  const { network, ip, ...more } = nic;
+  return shown({ network, address: ip, ...more });
 }
 
 function bothKeys(a: object, b: object): readonly string[] {
