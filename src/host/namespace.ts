@@ -7,7 +7,7 @@ import { SbxError } from '../core/errors.ts';
 import type { ProcessRef, SandboxFacts } from '../core/state/facts.ts';
 import { leasePath } from './lease.ts';
 import { unshareFlags } from './namespace-support.ts';
-import { commandLineOf, endProcess, findProcesses, isAlive, readStat, spawnDetached } from './processes.ts';
+import { commandLineOf, endProcess, findProcesses, isRunning, readStat, spawnDetached } from './processes.ts';
 import { programPath } from './programs.ts';
 import { rulesMarkPath } from './rules-mark.ts';
 import { enterArgv, netnsOf, type SpaceRef, spaceOf, usesUserns } from './space-ref.ts';
@@ -73,7 +73,7 @@ export async function closeSpace(
 
 async function ensureKeeper(options: OpenSpaceOptions, userns: boolean): Promise<ProcessRef> {
   const { facts, through } = options;
-  if (facts.keeper !== undefined && isAlive(facts.keeper)) return facts.keeper;
+  if (facts.keeper !== undefined && isRunning(facts.keeper)) return facts.keeper;
   // One that was started by a run that did not live to record it.
   const [known, ...spare] = findOwn(options, 'held');
   for (const ref of [...spare, ...findOwn(options, 'keep')]) await endProcess(ref);
@@ -90,7 +90,7 @@ function enterMounts(inside: SpaceRef, unshare: string): readonly string[] {
 
 async function ensureWatcher(options: OpenSpaceOptions): Promise<ProcessRef> {
   const wanted = [...roleArgv(options, 'watch'), ...options.expireArgv];
-  const found = [...listOf(options.facts.holder).filter(isAlive), ...findOwn(options, 'watch')];
+  const found = [...listOf(options.facts.holder).filter(isRunning), ...findOwn(options, 'watch')];
   // One with another command is of an sbx that may no longer be installed where it was.
   const kept = found.find((ref) => sameWords(commandLineOf(ref.pid), wanted));
   for (const ref of found) if (ref.pid !== kept?.pid) await endProcess(ref);
@@ -134,7 +134,10 @@ function findOwn(named: Named, role: Role): readonly ProcessRef[] {
   );
   // Between its fork and its exec a child has the words of its parent.
   const pids = new Set(found.map((ref) => ref.pid));
-  return found.filter((ref) => !pids.has(readStat(ref.pid)?.parent ?? 0));
+  return found.filter((ref) => {
+    const stat = readStat(ref.pid);
+    return stat !== undefined && !stat.exiting && !pids.has(stat.parent);
+  });
 }
 
 function ownerOf(pid: number): number | undefined {

@@ -4,7 +4,7 @@ import type { ProcessRef, SandboxFacts } from '../core/state/facts.ts';
 import { forwardKey } from '../core/uplink-ports.ts';
 import { readLinks } from './link-table.ts';
 import { readRules } from './packet-filter.ts';
-import { isAlive } from './processes.ts';
+import { isRunning } from './processes.ts';
 import { readRulesMark } from './rules-mark.ts';
 import { spaceOf } from './space-ref.ts';
 import { isAttached, uplinkSocket } from './uplink.ts';
@@ -18,19 +18,22 @@ export interface ObserveSpaceOptions {
   readonly through?: readonly ProcessRef[];
 }
 
-/** Reads namespace, holder, uplink, forwards, links and rules. Never throws for what they can be in. */
+/** Reads namespace, holder, uplink, forwards, links and rules. Throws when the namespace is there and its links cannot be read. */
 export async function observeSpace(facts: SandboxFacts, options: ObserveSpaceOptions): Promise<SandboxObservation> {
   const space = spaceOf(facts, options.through);
   // Where namespaces are forbidden there is no keeper, only the watcher of the lease.
-  const keeps = facts.keeper === undefined || isAlive(facts.keeper);
-  const holder = isAlive(facts.holder) && keeps ? 'present' : 'absent';
+  const keeps = facts.keeper === undefined || isRunning(facts.keeper);
+  const holder = isRunning(facts.holder) && keeps ? 'present' : 'absent';
   if (space === undefined) return { ...nothing, holder };
-  const uplinkLives = isAlive(facts.uplink) && isAttached(space);
+  const uplinkLives = isRunning(facts.uplink) && isAttached(space);
   const [forwards, links, rules] = await Promise.all([
     uplinkLives ? readForwards(options.runDir) : undefined,
-    readLinks(space).catch(() => ({})),
+    readLinks(space).catch(asError),
     options.rules === 'read' ? readRules(space, options.runDir).catch(unknown) : unknown(),
   ]);
+  // What was read through a process that ends meanwhile is not what the namespace has: another way in, or none, tells.
+  if (!isRunning(space.keeper)) return await observeSpace(facts, options);
+  if (links instanceof Error) throw links;
   return {
     namespace: 'present',
     holder,
@@ -42,6 +45,10 @@ export async function observeSpace(facts: SandboxFacts, options: ObserveSpaceOpt
 }
 
 const nothing = { namespace: 'absent', uplink: 'absent', rules: 'absent', forwards: [], links: {} } as const;
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new TypeError(String(error));
+}
 
 function unknown(): 'unknown' {
   return 'unknown';

@@ -13,36 +13,68 @@ export function bootId(): string {
   return cachedBootId;
 }
 
-/** State letter, parent and start time of a pid, or undefined when there is no such process. */
-export function readStat(
-  pid: number,
-): { readonly state: string; readonly parent: number; readonly startTime: string } | undefined {
+/** What the kernel tells of a process, see proc_pid_stat(5). */
+export interface ProcessStat {
+  /** Whether it has ended and only waits for its parent to notice */
+  readonly dead: boolean;
+  /** Whether it has begun to end: its files, namespaces and words may be gone while it is not yet dead */
+  readonly exiting: boolean;
+  readonly parent: number;
+  /** In clock ticks since boot */
+  readonly startTime: string;
+}
+
+/** Longest time that a process which is on its way out is waited for: a large guest's memory takes a while to be given back. */
+const endingWithinMs = 5000;
+
+/** PF_EXITING of the kernel's include/linux/sched.h */
+const exitingFlag = 0x4;
+
+/** What the kernel tells of a pid, or undefined when there is no such process. */
+export function readStat(pid: number): ProcessStat | undefined {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The command may hold blanks and brackets: fields count from the last closing one.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return { state: fields[0] ?? 'X', parent: Number(fields[1]), startTime: fields[19] ?? '' };
+    return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return undefined;
     throw error;
   }
 }
 
+/** Reads a line of /proc/PID/stat. */
+export function parseStat(text: string): ProcessStat {
+  // The command may hold blanks and brackets: fields count from the last closing one.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const state = fields[0] ?? 'X';
+  // A `Z` with more than one thread: the first ended before the others, which still hold files and locks.
+  const threads = Number(fields[17]);
+  return {
+    dead: state === 'X' || (state === 'Z' && threads <= 1),
+    parent: Number(fields[1]),
+    exiting: (Number(fields[6]) & exitingFlag) !== 0,
+    startTime: fields[19] ?? '',
+  };
+}
+
 /** The reference of a running pid, or undefined when it is gone (zombies are). */
 export function refOf(pid: number): ProcessRef | undefined {
   const stat = readStat(pid);
-  return stat === undefined || isDead(stat.state) ? undefined : { pid, startTime: stat.startTime, bootId: bootId() };
+  return stat === undefined || stat.dead ? undefined : { pid, startTime: stat.startTime, bootId: bootId() };
 }
 
-/** Whether exactly this process still runs. */
+/** Whether exactly this process is still there, be it on its way out: it holds its locks and sockets to the end. */
 export function isAlive(ref: ProcessRef | undefined): boolean {
-  if (ref === undefined || ref.bootId !== bootId()) return false;
-  const stat = readStat(ref.pid);
-  return stat !== undefined && stat.startTime === ref.startTime && !isDead(stat.state);
+  return statOf(ref) !== undefined;
 }
 
-function isDead(state: string): boolean {
-  return state === 'Z' || state === 'X';
+/** Whether exactly this process is there and has not begun to end: what it has can be used. */
+export function isRunning(ref: ProcessRef | undefined): boolean {
+  return statOf(ref)?.exiting === false;
+}
+
+function statOf(ref: ProcessRef | undefined): ProcessStat | undefined {
+  if (ref === undefined || ref.bootId !== bootId()) return undefined;
+  const stat = readStat(ref.pid);
+  return stat === undefined || stat.startTime !== ref.startTime || stat.dead ? undefined : stat;
 }
 
 /** Words of a process's command line; empty when it is gone or not ours to read. */
@@ -139,4 +171,10 @@ export async function waitForEnd(ref: ProcessRef, timeoutMs: number): Promise<bo
     await delay(pauseMs);
   }
   return true;
+}
+
+/** Whether a process is gone, or has begun to end and is gone soon. One that works on is not waited for. */
+export async function isEnding(ref: ProcessRef): Promise<boolean> {
+  const stat = statOf(ref);
+  return stat === undefined || (stat.exiting && (await waitForEnd(ref, endingWithinMs)));
 }

@@ -1,7 +1,7 @@
 // The way into a sandbox's namespaces: a process that lives in them, and nsenter(1).
 import { readlinkSync } from 'node:fs';
 import type { ProcessRef, SandboxFacts } from '../core/state/facts.ts';
-import { isAlive } from './processes.ts';
+import { isRunning } from './processes.ts';
 import { programPath } from './programs.ts';
 
 /** How to get into a sandbox's namespaces: through a process that lives in them. */
@@ -14,8 +14,8 @@ export interface SpaceRef {
 /** The way in, when the keeper lives (or one of `through` does and is in the recorded namespace). */
 export function spaceOf(facts: SandboxFacts, through: readonly ProcessRef[] = []): SpaceRef | undefined {
   const userns = usesUserns(facts);
-  if (facts.keeper !== undefined && isAlive(facts.keeper)) return { keeper: facts.keeper, userns };
-  const inside = through.find((ref) => facts.netns !== undefined && isAlive(ref) && netnsOf(ref.pid) === facts.netns);
+  if (facts.keeper !== undefined && isRunning(facts.keeper)) return { keeper: facts.keeper, userns };
+  const inside = through.find((ref) => facts.netns !== undefined && isRunning(ref) && netnsOf(ref.pid) === facts.netns);
   return inside === undefined ? undefined : { keeper: inside, userns };
 }
 

@@ -10,7 +10,7 @@ import type { ProcessRef } from '../core/state/facts.ts';
 import { forwardKey, type UplinkForward, withInnerPorts } from '../core/uplink-ports.ts';
 import { readTextIfThere } from './files.ts';
 import { applyGuard } from './packet-filter.ts';
-import { endProcess, findProcesses, isAlive, spawnDetached } from './processes.ts';
+import { endProcess, findProcesses, isRunning, spawnDetached } from './processes.ts';
 import { programPath } from './programs.ts';
 import type { SpaceRef } from './space-ref.ts';
 import { addForward, type HostForward, listForwards, removeForward } from './uplink-api.ts';
@@ -25,7 +25,7 @@ export async function startUplink(
   options: { readonly runDir: string; readonly logPath: string; readonly current?: ProcessRef },
 ): Promise<ProcessRef> {
   const { runDir, logPath, current } = options;
-  if (current !== undefined && isAlive(current) && isAttached(space)) return current;
+  if (current !== undefined && isRunning(current) && isAttached(space)) return current;
   await stopUplink(current, runDir);
   const socketPath = uplinkSocket(runDir);
   if (Buffer.byteLength(socketPath) > socketPathMax)

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { spawnDetached } from '../../src/host/processes.ts';
+import { isAlive, isEnding, isRunning, parseStat, readStat, spawnDetached } from '../../src/host/processes.ts';
 
 t.test('programs that are started side by side have umask 077, and ours stays as it was', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'sbx-proc-'));
@@ -26,4 +26,32 @@ t.test('a program that is not there is named', async (t) => {
   const started = spawnDetached(['/missing/program'], { logPath: join(folder, 'log') });
   await t.rejects(started, { code: 'SBX6001', message: /cannot run \/missing\/program/ });
   t.equal(process.umask(), before);
+});
+
+t.test('a line of /proc/PID/stat tells how far a process is', async (t) => {
+  const line = (name: string, state: string, flags: number, threads: number): string =>
+    `4711 (${name}) ${state} 42 1 1 0 -1 ${flags} 1 2 3 4 5 6 7 8 20 0 ${threads} 0 98765 1 2 3\n`;
+  const all = { parent: 42, startTime: '98765' };
+  const cases: readonly (readonly [string, string, object])[] = [
+    ['at work', line('qemu-system-x86', 'S', 0x400000, 4), { ...all, dead: false, exiting: false }],
+    ['with a name like a field', line('a) R 1 (b', 'R', 0x400000, 1), { ...all, dead: false, exiting: false }],
+    ['on its way out', line('sh', 'D', 0x400004, 1), { ...all, dead: false, exiting: true }],
+    ['without its first thread', line('qemu-system-x86', 'Z', 0x40000c, 3), { ...all, dead: false, exiting: true }],
+    ['waiting for its parent', line('sh', 'Z', 0x40000c, 1), { ...all, dead: true, exiting: true }],
+    ['taken away', line('sh', 'X', 0x40000c, 0), { ...all, dead: true, exiting: true }],
+  ];
+  for (const [name, text, want] of cases) t.strictSame(parseStat(text), want, name);
+});
+
+t.test('a process at work is not ending, one that was killed is', async (t) => {
+  const alive = setInterval(() => undefined, 1000);
+  t.teardown(() => clearInterval(alive));
+  const { exited, ...ref } = await spawnDetached(['sleep', '600'], { logPath: '/dev/null' });
+  t.ok(isAlive(ref) && isRunning(ref));
+  t.notOk(await isEnding(ref));
+  process.kill(ref.pid, 'SIGKILL');
+  await exited;
+  t.ok(await isEnding(ref));
+  t.notOk(isAlive(ref) || isRunning(ref));
+  t.equal(readStat(ref.pid), undefined);
 });

@@ -15,14 +15,14 @@ export async function inWorlds(t: Test, file: string): Promise<void> {
     await t.test('as root and as an ordinary user', { skip }, async () => undefined);
     return;
   }
-  t.setTimeout(110_000);
+  t.setTimeout(620_000);
   for (const [uid, name] of [
     [0, 'as root'],
     [1000, 'as an ordinary user'],
   ] as const) {
     const args = [world, String(uid), process.execPath, '--import', loader, fileURLToPath(file)];
-    const env = { PATH: process.env['PATH'] ?? '', HOME: '/tmp', TAP: '1', TAP_TIMEOUT: '100' };
-    await t.spawn('/bin/sh', args, { env, timeout: 100_000 }, name);
+    const env = { PATH: process.env['PATH'] ?? '', HOME: '/tmp', TAP: '1', TAP_TIMEOUT: '300' };
+    await t.spawn('/bin/sh', args, { env, timeout: 300_000 }, name);
   }
 }
 

@@ -2,7 +2,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoOf } from '../../core/errors.ts';
 import type { VmObservation } from '../../core/observed.ts';
-import { bootId, isAlive, waitForEnd } from '../../host/processes.ts';
+import { bootId, isAlive, isEnding, waitForEnd } from '../../host/processes.ts';
 import type { VmRef } from '../driver.ts';
 import { describeRefusal, kindOfRefusal, toRefusal } from './api-error.ts';
 import { apiSocketOf, filesOf, type VmFiles } from './argv.ts';
@@ -83,7 +83,7 @@ function withDeadSocket(ref: VmRef): VmObservation {
 }
 
 async function afterBrokenConnection(ref: VmRef, files: VmFiles, reason: string): Promise<VmObservation> {
-  if (ref.process !== undefined && !isAlive(ref.process)) {
+  if (ref.process !== undefined && (await isEnding(ref.process))) {
     return existsSync(files.apiSocket) ? withDeadSocket(ref) : withoutSocket(ref, files);
   }
   return { state: 'unresponsive', reason };

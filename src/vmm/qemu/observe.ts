@@ -1,7 +1,7 @@
 // What a VM is in now: its process, its files, and one pass of questions over its socket.
 import { describeError, errnoOf, isSbxError } from '../../core/errors.ts';
 import type { VmObservation } from '../../core/observed.ts';
-import { bootId } from '../../host/processes.ts';
+import { bootId, isEnding, waitForEnd } from '../../host/processes.ts';
 import type { VmRef } from '../driver.ts';
 import { queryQmp } from './client.ts';
 import { shapeRequests, toShape, toStatus } from './convert.ts';
@@ -19,12 +19,15 @@ export async function observeQemu(ref: VmRef, timeoutMs: number): Promise<VmObse
     );
     return fromStatus(toStatus(first), toShape(rest));
   } catch (error) {
-    // It may have ended while it was asked.
-    if (processOf(ref) === undefined) return withoutProcess(ref);
+    // It may have ended while it was asked, or be about to.
+    const process = processOf(ref);
+    if (process === undefined || (await isEnding(process))) return withoutProcess(ref);
     const errno = isSbxError(error) ? errnoOf(error.cause) : undefined;
-    return errno === 'ENOENT' || errno === 'ECONNREFUSED'
-      ? { state: 'dead', reason: 'QEMU runs, but its socket is gone' }
-      : { state: 'unresponsive', reason: describeError(error) };
+    if (errno !== 'ENOENT' && errno !== 'ECONNREFUSED') return { state: 'unresponsive', reason: describeError(error) };
+    // It removes its socket a moment before it ends.
+    return (await waitForEnd(process, 1000))
+      ? withoutProcess(ref)
+      : { state: 'dead', reason: 'QEMU runs, but its socket is gone' };
   }
 }
 
