@@ -96,7 +96,7 @@ function repository(t: Test): Repository {
       cwd: folder,
       env,
       encoding: 'utf8',
-      timeout: 60_000,
+      timeout: 300_000,
     });
     return { code: status, stdout };
   };

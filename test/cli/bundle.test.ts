@@ -23,7 +23,7 @@ function run(args: readonly string[], options: { folder?: string; input?: string
   return spawnSync(process.execPath, [...args], {
     encoding: 'utf8',
     env: { PATH, HOME: '/nonexistent' },
-    timeout: 20_000,
+    timeout: 120_000,
     ...options,
   });
 }

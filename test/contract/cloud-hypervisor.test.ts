@@ -19,11 +19,11 @@ const tap = (id: string, mac: string): NicSpec => ({
   connection: { type: 'tap', ifname: `tap-${mac.slice(-5)}` },
 });
 
-t.setTimeout(110_000);
+t.setTimeout(600_000);
 t.jobs = 3;
 
 for (const version of ['34.0', '40.0', '46.0', '50.0', '51.1', '53.0']) {
-  t.test(`the fake, as release ${version}`, { timeout: 60_000 }, (t) => onFake(t, version));
+  t.test(`the fake, as release ${version}`, { timeout: 600_000 }, (t) => onFake(t, version));
 }
 
 async function onFake(t: Test, version: string): Promise<void> {
@@ -38,12 +38,12 @@ async function onFake(t: Test, version: string): Promise<void> {
   await mkdir(`${root}/k`);
   await writeFile(`${root}/k/vmlinux`, '\u007fELF');
   await driverContract(t, {
-    driver: createCloudHypervisorDriver(found.capabilities, { limits: { observeMs: 1000 } }),
+    driver: createCloudHypervisorDriver(found.capabilities, { limits: { observeMs: 3000 } }),
     root,
     kernel: `${root}/k/vmlinux`,
     cmdline: '',
     nic: tap,
-    bootMs: 15_000,
+    bootMs: 60_000,
     console: true,
     memory,
     mute: (spec) => setFaults(filesOf(spec.paths).apiSocket, [{ on: '*', do: 'hang' }]),

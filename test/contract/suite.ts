@@ -106,7 +106,7 @@ class World {
   }
 
   /** Observes until the state is one of those wanted, or time is up. */
-  async settled(ref: VmRef, states: readonly VmObservation['state'][], limitMs = 20_000): Promise<VmObservation> {
+  async settled(ref: VmRef, states: readonly VmObservation['state'][], limitMs = 60_000): Promise<VmObservation> {
     const deadline = performance.now() + limitMs;
     for (;;) {
       const seen = await this.driver.observe(ref);

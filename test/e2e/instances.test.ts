@@ -51,6 +51,9 @@ t.test('two instances of one file', { skip: whyNot() ?? false, timeout: 600_000 
     t.equal(plan.impact, 'live');
     await host.ok('apply', '--instance', 'two', '--auto-approve');
     t.match(JSON.parse(await host.ok('status', '--instance', 'two', '--json')), { vms: [{ state: 'running' }] });
-    await eventually('nothing is left', () => host.leftovers().length === 0);
+    await eventually(
+      () => `nothing is left: ${host.leftovers().join(', ')}`,
+      () => host.leftovers().length === 0,
+    );
   });
 });

@@ -64,12 +64,16 @@ async function edge(t: Test): Promise<void> {
   const server = 'nc -ll -p 8080 -e echo from the guest </dev/null >/dev/null 2>&1 &';
   const listens = "until cat /proc/net/tcp /proc/net/tcp6 | grep -q ':1F90 .* 0A '; do sleep 0.1; done";
   // The server was only just started, or a link came back: who asks first may be too early.
-  const answers = (): Promise<void> =>
-    eventually(
-      'the port leads to the guest',
-      async () => (await ask('127.0.0.1', port)) === 'from the guest\n',
-      30_000,
+  const answers = async (): Promise<void> => {
+    let last = '';
+    await eventually(
+      () => `the port leads to the guest: it says ${JSON.stringify(last)}`,
+      async () => {
+        last = await ask('127.0.0.1', port);
+        return last === 'from the guest\n';
+      },
     );
+  };
   const serve = ['sh', '-c', `${server} ${listens}`];
 
   await t.test('the guest reaches a server outside', async (t) => {

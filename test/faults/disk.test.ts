@@ -7,7 +7,7 @@ import { holds, makeProgramHost, oneVm, type ProgramHost, until, whyNoProgram } 
 import { processesOf, type Run, runProgram } from '../support/sandbox-host.ts';
 import { noMount, smallDisk } from '../support/small-disk.ts';
 
-t.setTimeout(110_000);
+t.setTimeout(600_000);
 const skip = noMount ?? whyNoProgram;
 
 /** Runs sbx where the home is read-only: in a mount namespace of its own, since the VMMs write to their logs. */
@@ -19,7 +19,7 @@ async function readOnly(host: ProgramHost, ...args: readonly string[]): Promise<
 
 t.test(
   'a disk that is full while the journal is written stops the apply; with room the next one finishes',
-  { skip, timeout: 100_000 },
+  { skip, timeout: 600_000 },
   async (t) => {
     const disk = smallDisk(t, 8 * 1024);
     const host = await makeProgramHost(t, {
@@ -53,7 +53,7 @@ t.test(
 
 t.test(
   'on a read-only home a plan works, and an apply says so before it does anything',
-  { skip, timeout: 100_000 },
+  { skip, timeout: 600_000 },
   async (t) => {
     const host = await makeProgramHost(t);
     host.write(oneVm);
@@ -77,7 +77,7 @@ t.test(
 
 t.test(
   'a home that cannot be made is told before anything is done',
-  { skip: whyNoProgram, timeout: 60_000 },
+  { skip: whyNoProgram, timeout: 600_000 },
   async (t) => {
     const host = await makeProgramHost(t);
     host.write(oneVm);

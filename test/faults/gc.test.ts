@@ -6,7 +6,7 @@ import t from 'tap';
 import { killQuietly, makeProgramHost, oneVm, type ProgramHost, whyNoProgram } from '../support/program-host.ts';
 import { processesOf } from '../support/sandbox-host.ts';
 
-t.setTimeout(110_000);
+t.setTimeout(600_000);
 
 interface Found {
   readonly found: readonly {
@@ -30,7 +30,7 @@ const natVm = oneVm.replace('isolated', 'nat').replace('lan: {} }', 'lan: { port
 
 t.test(
   'without any state everything is found, removed after approval, and nothing is left',
-  { skip: whyNoProgram, timeout: 120_000 },
+  { skip: whyNoProgram, timeout: 600_000 },
   async (t) => {
     const host = await makeProgramHost(t);
     host.write(natVm);
@@ -57,7 +57,7 @@ t.test(
 
 t.test(
   'a sandbox that is recorded is left alone, and so is one whose state cannot be read',
-  { skip: whyNoProgram, timeout: 120_000 },
+  { skip: whyNoProgram, timeout: 600_000 },
   async (t) => {
     const host = await makeProgramHost(t);
     host.write(oneVm);
@@ -75,7 +75,7 @@ t.test(
 
 t.test(
   'a VMM and folders that a state no longer knows are found beside those that it does',
-  { skip: whyNoProgram, timeout: 120_000 },
+  { skip: whyNoProgram, timeout: 600_000 },
   async (t) => {
     const host = await makeProgramHost(t);
     host.write(oneVm);
@@ -94,7 +94,7 @@ t.test(
 
 t.test(
   'an expired sandbox goes, its protected volumes stay until --purge',
-  { skip: whyNoProgram, timeout: 120_000 },
+  { skip: whyNoProgram, timeout: 600_000 },
   async (t) => {
     const host = await makeProgramHost(t);
     host.write(
@@ -120,7 +120,7 @@ t.test(
 
 t.test(
   'what killed processes were writing is found: images, temporary files, locks, ports',
-  { skip: whyNoProgram, timeout: 120_000 },
+  { skip: whyNoProgram, timeout: 600_000 },
   async (t) => {
     const host = await makeProgramHost(t);
     const images = join(host.home, 'cache/images');

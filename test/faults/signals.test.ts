@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import t from 'tap';
 import { holds, makeProgramHost, oneVm, type ProgramHost, until, whyNoProgram } from '../support/program-host.ts';
 
-t.setTimeout(110_000);
+t.setTimeout(600_000);
 
 /** An apply that is in the middle of booting its VM, which takes `bootMs`. */
 async function booting(
@@ -29,7 +29,7 @@ async function converges(t: Parameters<typeof makeProgramHost>[0], host: Program
 
 t.test(
   'SIGINT, SIGTERM and SIGHUP end an apply cleanly with 130 and a written state',
-  { skip: whyNoProgram, timeout: 120_000 },
+  { skip: whyNoProgram, timeout: 600_000 },
   async (t) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       const { host, apply } = await booting(t, 8000);
@@ -47,7 +47,7 @@ t.test(
 
 t.test(
   'a second Ctrl-C ends at once, and the next plan understands what it left',
-  { skip: whyNoProgram, timeout: 120_000 },
+  { skip: whyNoProgram, timeout: 600_000 },
   async (t) => {
     const { host, apply } = await booting(t, 8000);
     apply.kill('SIGINT');
@@ -61,7 +61,7 @@ t.test(
 
 t.test(
   'a terminal that closes is no second Ctrl-C: the apply ends cleanly although nobody hears it',
-  { skip: whyNoProgram, timeout: 120_000 },
+  { skip: whyNoProgram, timeout: 600_000 },
   async (t) => {
     const { host, apply } = await booting(t, 1500);
     apply.stdout?.destroy();
@@ -75,7 +75,7 @@ t.test(
   },
 );
 
-t.test('whoever waits for the lock can give up', { skip: whyNoProgram, timeout: 120_000 }, async (t) => {
+t.test('whoever waits for the lock can give up', { skip: whyNoProgram, timeout: 600_000 }, async (t) => {
   const { host, apply } = await booting(t, 8000);
   const second = host.start('apply', '--auto-approve', '--lock-timeout', '5m');
   await until('it waits', async () => {

@@ -5,8 +5,8 @@ import t from 'tap';
 import { holds, killQuietly, makeProgramHost, oneVm, until, whyNoProgram } from '../support/program-host.ts';
 import { processesOf } from '../support/sandbox-host.ts';
 
-t.setTimeout(110_000);
-const options = { skip: whyNoProgram, timeout: 100_000 };
+t.setTimeout(600_000);
+const options = { skip: whyNoProgram, timeout: 600_000 };
 
 const harms: readonly { readonly name: string; readonly harm: (text: string) => string; readonly code: RegExp }[] = [
   { name: 'newer', harm: (text) => text.replace('"format_version": 1', '"format_version": 2'), code: /SBX4003/ },

@@ -15,7 +15,7 @@ function apiSocket(host: ProgramHost): string {
   return `${run}/api.sock`;
 }
 
-t.setTimeout(110_000);
+t.setTimeout(600_000);
 
 const bigger = oneVm.replace('count: 1,', 'count: 3,');
 const atResize: readonly { readonly fault: Fault; readonly next: readonly string[] }[] = [
@@ -29,7 +29,7 @@ const atResize: readonly { readonly fault: Fault; readonly next: readonly string
 
 t.test(
   'a live change that goes wrong is known for what it did, and is never sent twice',
-  { skip: whyNoProgram, timeout: 300_000 },
+  { skip: whyNoProgram, timeout: 600_000 },
   async (t) => {
     t.jobs = 4;
     for (const { fault, next } of atResize) {
@@ -55,7 +55,7 @@ t.test(
 
 t.test(
   'a VMM that hangs is unresponsive to a plan within seconds, and is started anew',
-  { skip: whyNoProgram, timeout: 120_000 },
+  { skip: whyNoProgram, timeout: 600_000 },
   async (t) => {
     const host = await makeProgramHost(t);
     host.write(oneVm);
@@ -72,7 +72,7 @@ t.test(
 
 t.test(
   'removal of vCPUs that is still pending is waited out by the driver alone',
-  { skip: whyNoProgram, timeout: 120_000 },
+  { skip: whyNoProgram, timeout: 600_000 },
   async (t) => {
     const host = await makeProgramHost(t, { settings: { GUEST_MS: '1500' } });
     host.write(oneVm.replace('count: 1,', 'count: 4,'));

@@ -17,7 +17,7 @@ function apiSocket(host: ProgramHost): string {
   return `${run}/api.sock`;
 }
 
-t.setTimeout(110_000);
+t.setTimeout(600_000);
 
 const vmms = (host: ProgramHost): number =>
   processesOf(host.home).filter(({ words }) => words.includes('--api-socket')).length;
@@ -38,7 +38,7 @@ const atStart: readonly { readonly fault: Fault; readonly says: RegExp; readonly
 
 t.test(
   'a start that goes wrong leaves no process, and the next apply starts it',
-  { skip: whyNoProgram, timeout: 300_000 },
+  { skip: whyNoProgram, timeout: 600_000 },
   async (t) => {
     t.jobs = 4;
     for (const { fault, says, args = [] } of atStart) {

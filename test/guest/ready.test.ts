@@ -67,10 +67,10 @@ t.test('a VM that does not is refused with what was last seen', async (t) => {
     ],
     [{ type: 'tcp', port: 1, timeoutMs: 2500 }, /port 1 .*ECONNREFUSED/],
     [{ type: 'http', port: http, path: '/', timeoutMs: 2500 }, /HTTP status 500/],
-    [{ type: 'exec', argv: ['sh', '-c', 'echo not yet >&2; exit 4'], timeoutMs: 500 }, /ended with 4: not yet/],
-    [{ type: 'exec', argv: ['missing-program'], timeoutMs: 500 }, /No such file/],
-    [{ type: 'tcp', port: 1, timeoutMs: 500 }, /nothing listens on port 1/, { reach: () => undefined }],
-    [{ type: 'http', port: closed, path: '/', timeoutMs: 500 }, /not published/, { reach: () => undefined }],
+    [{ type: 'exec', argv: ['sh', '-c', 'echo not yet >&2; exit 4'], timeoutMs: 2500 }, /ended with 4: not yet/],
+    [{ type: 'exec', argv: ['missing-program'], timeoutMs: 2500 }, /No such file/],
+    [{ type: 'tcp', port: 1, timeoutMs: 2500 }, /nothing listens on port 1/, { reach: () => undefined }],
+    [{ type: 'http', port: closed, path: '/', timeoutMs: 2500 }, /not published/, { reach: () => undefined }],
   ];
   for (const [ready, message, change] of cases) {
     await t.rejects(waitUntilReady(ready, context(change)), { code: 'SBX8004', message }, message.source);

@@ -129,7 +129,7 @@ async function rootDisk(image: BuiltImage, path: string): Promise<{ serial: stri
 }
 
 async function output(agent: AgentSession, script: string): Promise<string> {
-  const result = await agent.exec(['/bin/sh', '-c', script], { timeoutMs: 20_000 });
+  const result = await agent.exec(['/bin/sh', '-c', script], { timeoutMs: 120_000 });
   return result.stdout.toString() + result.stderr.toString();
 }
 

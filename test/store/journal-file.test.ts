@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -65,10 +64,10 @@ t.test('a process killed while it appends loses nothing that it was promised', a
   const program = bundledProgram(t, 'journal-writer');
   for (let round = 0; round < (soak ? 100 : 8); round++) {
     const layout = readyLayout(t);
-    const { child, ended } = startProgram(t, [...program, layout.home.state, String(1 + (round % 4) * 5)]);
-    await once(child.stdout ?? child, 'data');
+    const { child, saysMore, ended } = startProgram(t, [...program, layout.home.state, String(1 + (round % 4) * 5)]);
+    await saysMore();
     // Some output later: where in an append that is differs from round to round.
-    for (let chunk = 0; chunk < 1 + round * 3; chunk++) await once(child.stdout ?? child, 'data');
+    for (let chunk = 0; chunk < 1 + round * 3; chunk++) await saysMore();
     child.kill('SIGKILL');
     const { signal, lines } = await ended;
     const promised = lines.flatMap((line) => /^ack (\d+)$/.exec(line)?.[1] ?? []).map(Number);

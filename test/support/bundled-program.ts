@@ -1,5 +1,6 @@
 // Small programs of the tests that are run as processes of their own, to be killed: bundled once, so that they start fast.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,8 +32,16 @@ export interface Ended {
 
 const environment = { PATH: process.env['PATH'], UV_THREADPOOL_SIZE: '1' };
 
-/** Starts a program; `ended` resolves with what it said. It is killed with the test. */
-export function startProgram(t: Test, argv: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
+/** A program that runs. */
+export interface StartedProgram {
+  readonly child: ChildProcess;
+  /** Resolves when it says something more; rejects with all that it said when it ends instead */
+  readonly saysMore: () => Promise<void>;
+  readonly ended: Promise<Ended>;
+}
+
+/** Starts a program; it is killed with the test. */
+export function startProgram(t: Test, argv: readonly string[]): StartedProgram {
   const [file = '', ...args] = argv;
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'], env: environment });
   t.teardown(() => child.kill('SIGKILL'));
@@ -43,7 +52,13 @@ export function startProgram(t: Test, argv: readonly string[]): { child: ChildPr
   const ended = new Promise<Ended>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal, lines: said.split('\n').slice(0, -1) }));
   });
-  return { child, ended };
+  const saysMore = async (): Promise<void> => {
+    const early = ended.then(({ code, signal }) => {
+      throw new TypeError(`it ended with ${code ?? signal}: ${said.slice(-1000)}`);
+    });
+    await Promise.race([once(child.stdout ?? child, 'data'), early]);
+  };
+  return { child, saysMore, ended };
 }
 
 /** Whether strace can trace processes here, and inject faults into them; else why not. */

@@ -38,6 +38,7 @@ export function fakeAgent(options: FakeOptions = {}): FakeAgent {
 
 function connectClient(options: FakeOptions, asked: string[], runs: Map<number, Run>): Duplex {
   let input = Buffer.alloc(0);
+  let hungUp = false;
   const client = new Duplex({
     read: () => undefined,
     write: (chunk: Buffer, _encoding, done) => {
@@ -50,9 +51,11 @@ function connectClient(options: FakeOptions, asked: string[], runs: Map<number, 
       done();
     },
   });
+  // A client that has left, or was hung up on, gets no more.
+  const open = (): boolean => !client.destroyed && !client.readableEnded && !hungUp;
   const send = (bytes: Buffer): void => {
     const step = options.pieces ?? bytes.length;
-    for (let at = 0; at < bytes.length; at += step) if (!client.destroyed) client.push(bytes.subarray(at, at + step));
+    for (let at = 0; at < bytes.length; at += step) if (open()) client.push(bytes.subarray(at, at + step));
   };
   const answer = (line: Buffer): void => {
     // The parser is reset by 0xFF and complains of it.
@@ -66,6 +69,7 @@ function connectClient(options: FakeOptions, asked: string[], runs: Map<number, 
     asked.push(execute);
     if (options.silent?.includes(execute) === true) return;
     if (options.hangUpOn === execute) {
+      hungUp = true;
       client.push(null);
       return;
     }

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { type Fault, type InstalledFake, installFake, setFaults } from '../fakes/cloud-hypervisor/install.ts';
-import { processesOf, type Run, runProgram } from './sandbox-host.ts';
+import { filesOf, processesOf, type Run, runProgram } from './sandbox-host.ts';
 
 const dist = fileURLToPath(new URL('../../dist/', import.meta.url));
 
@@ -113,7 +113,7 @@ export async function makeProgramHost(
 }
 
 /** Waits until something is so; fails the test loudly after `limitMs`. */
-export async function until(what: string, test: () => unknown, limitMs = 20_000): Promise<void> {
+export async function until(what: string, test: () => unknown, limitMs = 60_000): Promise<void> {
   for (const deadline = Date.now() + limitMs; !(await test()); await delay(10)) {
     if (Date.now() > deadline) throw new TypeError(`it never came to this: ${what}`);
   }
@@ -144,17 +144,6 @@ function runFolderOf(home: string): string {
   const [mark = ''] = readdirSync(join(home, 'run'));
   const [vm = ''] = readdirSync(join(home, 'run', mark)).filter((name) => /^[0-9a-f]{8}$/.test(name));
   return join(home, 'run', mark, vm);
-}
-
-function filesOf(home: string): readonly string[] {
-  const kept = new Set(['key', 'known.json', 'host.json', 'host.lock', 'cache']);
-  const walk = (folder: string): readonly string[] =>
-    readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-      const path = join(folder, entry.name);
-      if (folder === home && kept.has(entry.name)) return [];
-      return entry.isDirectory() ? walk(path) : [path];
-    });
-  return existsSync(home) ? walk(home) : [];
 }
 
 /** Kills a process that may have ended by itself. */

@@ -113,7 +113,7 @@ function freePort(): Promise<number> {
 export async function until<T>(
   ask: () => Promise<T>,
   satisfies: (value: T) => boolean,
-  timeoutMs = 10_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const end = performance.now() + timeoutMs;
   for (;;) {

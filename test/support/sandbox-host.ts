@@ -1,6 +1,7 @@
 // A home of its own for end-to-end tests: runs the built sbx as a user would, and looks for everything it could leave behind.
 import { execFile, spawn } from 'node:child_process';
 import {
+  type Dirent,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -119,7 +120,11 @@ export async function makeSandboxHost(t: Test): Promise<SandboxHost> {
       t.equal(run.code, 0, `sbx ${args.join(' ')} ends with 0`, { stdout: run.stdout, stderr: run.stderr });
       return run.stdout;
     },
-    leftovers: () => [...processesOf(home).map(({ words }) => `process ${words}`), ...linksHere(), ...filesOf(home)],
+    leftovers: () => [
+      ...processesOf(home).map(({ words }) => `process ${words}`),
+      ...linksHere(),
+      ...filesOf(home).map((path) => `file ${path}`),
+    ],
   };
 }
 
@@ -157,31 +162,45 @@ export function startSbx(host: SandboxHost, ...args: readonly string[]): Running
   return { kill: (signal) => child.kill(signal), said, ended };
 }
 
-/** Resolves when the condition holds; looks often, and rejects with `what` after a time. */
+/** Resolves when the condition holds; looks often, and rejects with `what` after a time: in words, or made when it is known what is wrong. */
 export async function eventually(
-  what: string,
+  what: string | (() => string),
   holds: () => boolean | Promise<boolean>,
   withinMs = 120_000,
 ): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!(await holds())) {
-    if (performance.now() > deadline) throw new TypeError(`not within ${withinMs} ms: ${what}`);
+    if (performance.now() > deadline)
+      throw new TypeError(`not within ${withinMs} ms: ${typeof what === 'string' ? what : what()}`);
     await delay(100);
   }
 }
 
+/** A process that names a home on its command line. */
+export interface NamingProcess {
+  readonly pid: number;
+  readonly words: string;
+  readonly parent: number;
+}
+
 /** Running processes with the home on their command line. */
-export function processesOf(home: string): readonly { readonly pid: number; readonly words: string }[] {
+export function processesOf(home: string): readonly NamingProcess[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) return [];
     try {
       const words = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-      const state = readFileSync(`/proc/${name}/stat`, 'latin1').replace(/^.*\) /s, '')[0];
-      return words.includes(home) && state !== 'Z' ? [{ pid: Number(name), words }] : [];
+      const [, state, parent] = /^.*\) (\S) (\d+)/s.exec(readFileSync(`/proc/${name}/stat`, 'latin1')) ?? [];
+      return words.includes(home) && state !== 'Z' ? [{ pid: Number(name), words, parent: Number(parent) }] : [];
     } catch {
       return [];
     }
   });
+}
+
+/** Those of them whose command line holds the words. A shell that is about to run a program looks twice for a moment: its child is none. */
+export function processesSaying(home: string, words: string): readonly NamingProcess[] {
+  const found = processesOf(home).filter((one) => one.words.includes(words));
+  return found.filter(({ parent }) => !found.some(({ pid }) => pid === parent));
 }
 
 /** The process of the only VM, whatever runs it. */
@@ -197,16 +216,26 @@ function linksHere(): readonly string[] {
     .map((name) => `link ${name}`);
 }
 
-/** What belongs to a sandbox; the home itself keeps its key, its cache and what it knows of this host. */
-function filesOf(home: string): readonly string[] {
+/** Files that belong to a sandbox; the home itself keeps its key, its cache and what it knows of this host. */
+export function filesOf(home: string): readonly string[] {
   const kept = new Set(['key', 'known.json', 'host.json', 'host.lock', 'cache']);
   const walk = (folder: string): readonly string[] =>
-    readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    entriesOf(folder).flatMap((entry) => {
       const path = join(folder, entry.name);
       if (folder === home && kept.has(entry.name)) return [];
-      return entry.isDirectory() ? walk(path) : [`file ${path}`];
+      return entry.isDirectory() ? walk(path) : [path];
     });
-  return existsSync(home) ? walk(home) : [];
+  return walk(home);
+}
+
+/** What is in a folder; nothing when it is gone, since others may be removing it while it is looked at. */
+function entriesOf(folder: string): readonly Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 function killAll(home: string): void {

@@ -7,6 +7,7 @@ import type { Address } from '../../src/core/address.ts';
 import { bridgeName, tapName } from '../../src/core/link-names.ts';
 import { resolveHome, sandboxLayout } from '../../src/store/home.ts';
 import type { PlanHost } from './plan-host.ts';
+import { processesSaying } from './sandbox-host.ts';
 import type { Expected, ExpectedVm } from './sound-file.ts';
 import type { Seen, VmmEye } from './vmm-eye.ts';
 
@@ -38,9 +39,7 @@ export class SeenWorld {
     this.#look();
     const keeper = this.#processes((words) => words.includes('held') && words.includes(this.#host.home));
     differ('keepers', keeper.length, 1);
-    const watchers = this.#processes((words) => words.includes('watch') && words.includes(this.#host.home));
-    // A shell that is about to run a program looks like its parent for a moment.
-    differ('watchers', watchers.filter((pid) => !watchers.includes(parentOf(pid))).length, 1);
+    differ('watchers', processesSaying(this.#host.home, 'holder.sh watch ').length, 1);
     const [inside] = keeper;
     if (inside === undefined) return found;
     const vmms = this.#processes(
@@ -224,11 +223,6 @@ type Differ = (what: string, seen: unknown, wanted: unknown) => void;
 
 function filesIn(folder: string): readonly string[] {
   return existsSync(folder) ? readdirSync(folder) : [];
-}
-
-function parentOf(pid: number): number {
-  const stat = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, 'latin1') : '';
-  return Number(/^.*\) \S (\d+)/s.exec(stat)?.[1] ?? 0);
 }
 
 /** Text of a file, byte for byte; empty when there is none. */

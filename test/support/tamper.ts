@@ -2,13 +2,11 @@
 import { readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { processesOf, type Run, runProgram, type SandboxHost } from './sandbox-host.ts';
+import { processesSaying, type Run, runProgram, type SandboxHost } from './sandbox-host.ts';
 
 /** Pids of the processes of a sandbox whose command line holds the words. */
 export function pidsOf(host: SandboxHost, words: string): readonly number[] {
-  return processesOf(host.home)
-    .filter((found) => found.words.includes(words))
-    .map(({ pid }) => pid);
+  return processesSaying(host.home, words).map(({ pid }) => pid);
 }
 
 /** Ends the one process whose command line holds the words, at once. */

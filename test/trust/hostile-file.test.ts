@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 import { createServices } from '../../src/cli/wire.ts';
 import { sbx } from '../support/cli.ts';
 
-t.setTimeout(110_000);
+t.setTimeout(600_000);
 
 const secret = 'hunter2-do-not-tell';
 const head = 'version: 1\nname: shop\n';

@@ -7,7 +7,7 @@ import { optionValue } from '../../src/vmm/qemu/layout.ts';
 import { ableDriver } from '../support/planning.ts';
 import { makeProgramHost, oneVm, whyNoProgram } from '../support/program-host.ts';
 
-t.setTimeout(110_000);
+t.setTimeout(600_000);
 
 const odd = ['a,b', 'a b', 'a"b', "a'b", 'ü', 'a=b', 'a;b', '$(id)', '-rf', 'a,server=off,path=evil'];
 
@@ -47,7 +47,7 @@ t.test('in no option of QEMU a path adds an option of its own', async (t) => {
 
 t.test(
   'a home with an odd name works whole, or is refused by name before anything starts',
-  { skip: whyNoProgram, timeout: 100_000 },
+  { skip: whyNoProgram, timeout: 600_000 },
   async (t) => {
     for (const name of ['a b', "a'b", 'ü', 'a=b', '$(id)', 'a,b', 'a"b']) {
       const parent = mkdtempSync('/tmp/so-');

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { holds, makeProgramHost, oneVm, type ProgramHost, until, whyNoProgram } from '../support/program-host.ts';
 
-t.setTimeout(110_000);
-const options = { skip: whyNoProgram, timeout: 100_000 };
+t.setTimeout(600_000);
+const options = { skip: whyNoProgram, timeout: 600_000 };
 
 const secret = 'hunter2-do-not-tell';
 const withSecret = `${oneVm

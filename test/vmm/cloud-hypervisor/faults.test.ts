@@ -8,14 +8,14 @@ import { fakeVm } from '../../support/fake-vm.ts';
 const mebibyte = 1024 * 1024;
 
 t.test('observe tells what is wrong with an answer, and never throws', async (t) => {
-  const { driver, files, start } = await fakeVm(t, {}, { observeMs: 700 });
+  const { driver, files, start } = await fakeVm(t, {}, { observeMs: 2000 });
   const ref = await start();
   const cases: readonly { name: string; fault: Omit<Fault, 'on'>; want: object }[] = [
     { name: 'half an answer and the end', fault: { do: 'half' }, want: { state: 'unresponsive', reason: /middle/ } },
     {
       name: 'half an answer and nothing',
       fault: { do: 'half-hang' },
-      want: { state: 'unresponsive', reason: /700 ms/ },
+      want: { state: 'unresponsive', reason: /2000 ms/ },
     },
     { name: 'garbage', fault: { do: 'garbage' }, want: { state: 'unresponsive', reason: /not HTTP/ } },
     { name: 'too much', fault: { do: 'huge' }, want: { state: 'unresponsive', reason: /more than/ } },
@@ -28,7 +28,7 @@ t.test('observe tells what is wrong with an answer, and never throws', async (t)
     },
     { name: 'one reset', fault: { do: 'reset', times: 1 }, want: { state: 'running' } },
     { name: 'no fault', fault: { do: 'slow', ms: 1 }, want: { state: 'running' } },
-    { name: 'slow beyond the limit', fault: { do: 'slow', ms: 1500, times: 1 }, want: { state: 'unresponsive' } },
+    { name: 'slow beyond the limit', fault: { do: 'slow', ms: 6000, times: 1 }, want: { state: 'unresponsive' } },
   ];
   for (const { name, fault, want } of cases) {
     await setFaults(files.apiSocket, [{ ...fault, on: 'vm.info' }]);
@@ -45,7 +45,7 @@ t.test('a start that fails says what the VMM said and leaves nothing', async (t)
     },
     { name: 'boot refused', faults: [{ on: 'vm.boot', do: 'error' }], want: /vm\.boot: told to fail/ },
     { name: 'boot breaks off', faults: [{ on: 'vm.boot', do: 'reset' }], want: /vm\.boot broke off/ },
-    { name: 'boot hangs', faults: [{ on: 'vm.boot', do: 'hang' }], want: /no reply to vm\.boot within 700 ms/ },
+    { name: 'boot hangs', faults: [{ on: 'vm.boot', do: 'hang' }], want: /no reply to vm\.boot within 2000 ms/ },
     { name: 'the VMM crashes', faults: [{ on: 'vm.boot', do: 'crash' }], want: /ended with 1.*panicked/ },
     {
       name: 'its seccomp filter kills it',
@@ -56,7 +56,7 @@ t.test('a start that fails says what the VMM said and leaves nothing', async (t)
   ];
   for (const { name, faults, want } of cases) {
     await t.test(name, async (t) => {
-      const { driver, spec, files, context } = await fakeVm(t, {}, { bootMs: 700 });
+      const { driver, spec, files, context } = await fakeVm(t, {}, { bootMs: 2000 });
       await setFaults(files.apiSocket, faults);
       await t.rejects(driver.start(spec, context), { code: 'SBX5001', message: want });
       t.strictSame(await readdir(spec.paths.run), ['api.sock.faults']);
@@ -93,7 +93,7 @@ t.test('a disk that this build cannot grow live is told with the way out', async
 });
 
 t.test('a request whose answer is lost is not sent again; the state is read instead', async (t) => {
-  const { driver, fake, spec, files, start } = await fakeVm(t, {}, { requestMs: 500 });
+  const { driver, fake, spec, files, start } = await fakeVm(t, {}, { requestMs: 2000 });
   const ref = await start();
   const sent = async (action: string): Promise<number> =>
     (await fake.calls()).filter((call) => call.action === action).length;
@@ -115,7 +115,7 @@ t.test('a request whose answer is lost is not sent again; the state is read inst
 });
 
 t.test('a request that was refused is not taken for done', async (t) => {
-  const { driver, spec, files, start } = await fakeVm(t, {}, { requestMs: 500 });
+  const { driver, spec, files, start } = await fakeVm(t, {}, { requestMs: 2000 });
   const ref = await start();
   await setFaults(files.apiSocket, [{ on: 'vm.add-disk', do: 'error', causes: ['Error from API', 'no more slots'] }]);
   const disk = { id: 'more', path: spec.kernel, format: 'raw' as const, readonly: true };
@@ -125,7 +125,7 @@ t.test('a request that was refused is not taken for done', async (t) => {
 });
 
 t.test('guests that do not follow are reported with how far they came', async (t) => {
-  const limits = { resizeMs: 300, detachMs: 300 };
+  const limits = { resizeMs: 1500, detachMs: 1500 };
   const settings = { KEEP_DEVICES: '1', STUBBORN_MEMORY: String(64 * mebibyte), GUEST_MS: '1' };
   const { driver, start } = await fakeVm(t, settings, limits);
   const ref = await start();

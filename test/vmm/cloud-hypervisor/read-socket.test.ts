@@ -72,7 +72,9 @@ t.test('odd servers', async (t) => {
   for (const { name, serve, want } of cases) {
     await t.test(name, async (t) => {
       const path = await serverOf(t, serve);
-      t.match(await readSocket(path, '/x', { timeoutMs: 200, maxBytes: 100_000 }), want);
+      // Only where nothing more comes is the limit what ends it.
+      const timeoutMs = 'type' in want && want.type === 'timeout' ? 200 : 20_000;
+      t.match(await readSocket(path, '/x', { timeoutMs, maxBytes: 100_000 }), want);
     });
   }
 });
@@ -86,6 +88,6 @@ t.test('sockets that are not there', async (t) => {
 
 t.test('a thousand sockets at once', async (t) => {
   const path = await serverOf(t, (socket) => socket.on('data', () => socket.write(ok)));
-  const reads = await Promise.all(Array.from({ length: 1000 }, () => readSocket(path, '/x', { timeoutMs: 10_000 })));
+  const reads = await Promise.all(Array.from({ length: 1000 }, () => readSocket(path, '/x', { timeoutMs: 60_000 })));
   t.strictSame(new Set(reads.map((read) => read.type)), new Set(['reply']));
 });
