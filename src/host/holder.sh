@@ -54,7 +54,12 @@ remaining() {
   case $lease in
     '' | *[!0-9]*) left=30 ;;
     *)
-      left=$((lease - $(date +%s)))
+      now=$(date +%s)
+      case $now in
+        # A `date` that was killed, or could not start, tells nothing: asked again soon.
+        '' | *[!0-9]*) left=5 ;;
+        *) left=$((lease - now)) ;;
+      esac
       [ "$left" -le 30 ] || left=30
       ;;
   esac

@@ -7,7 +7,7 @@ import { SbxError } from '../core/errors.ts';
 import type { ProcessRef, SandboxFacts } from '../core/state/facts.ts';
 import { leasePath } from './lease.ts';
 import { unshareFlags } from './namespace-support.ts';
-import { commandLineOf, endProcess, findProcesses, isRunning, readStat, spawnDetached } from './processes.ts';
+import { commandLineOf, endProcess, findProcesses, isRunning, spawnDetached } from './processes.ts';
 import { programPath } from './programs.ts';
 import { rulesMarkPath } from './rules-mark.ts';
 import { enterArgv, netnsOf, type SpaceRef, spaceOf, usesUserns } from './space-ref.ts';
@@ -129,15 +129,9 @@ function isRole(words: readonly string[], named: Named, role: Role): boolean {
 
 /** Holders of this sandbox that /proc shows. Those of other users are none: anybody can write anything on a command line. */
 function findOwn(named: Named, role: Role): readonly ProcessRef[] {
-  const found = findProcesses((words) => isRole(words, named, role)).filter(
-    (ref) => ownerOf(ref.pid) === process.geteuid?.(),
+  return findProcesses((words) => isRole(words, named, role)).filter(
+    (ref) => ownerOf(ref.pid) === process.geteuid?.() && isRunning(ref),
   );
-  // Between its fork and its exec a child has the words of its parent.
-  const pids = new Set(found.map((ref) => ref.pid));
-  return found.filter((ref) => {
-    const stat = readStat(ref.pid);
-    return stat !== undefined && !stat.exiting && !pids.has(stat.parent);
-  });
 }
 
 function ownerOf(pid: number): number | undefined {

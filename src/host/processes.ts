@@ -88,12 +88,22 @@ export function commandLineOf(pid: number): readonly string[] {
   }
 }
 
-/** Running processes whose command line satisfies a test. Reads all of /proc once. */
+/**
+ * Running processes whose command line satisfies a test. Reads all of /proc once. A child that still has the words of its
+ * parent, between fork and exec, is none.
+ */
 export function findProcesses(matches: (argv: readonly string[]) => boolean): readonly ProcessRef[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((name) => matches(commandLineOf(Number(name))))
-    .flatMap((name) => refOf(Number(name)) ?? []);
+  const found = new Map<number, { readonly words: string; readonly stat: ProcessStat }>();
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    if (!/^\d+$/.test(name) || pid === process.pid) continue;
+    const argv = commandLineOf(pid);
+    const stat = matches(argv) ? readStat(pid) : undefined;
+    if (stat !== undefined && !stat.dead) found.set(pid, { words: argv.join('\0'), stat });
+  }
+  return [...found]
+    .filter(([, { words, stat }]) => found.get(stat.parent)?.words !== words)
+    .map(([pid, { stat }]) => ({ pid, startTime: stat.startTime, bootId: bootId() }));
 }
 
 /** Starts a process in its own session that survives sbx; stdout and stderr go to the end of `logPath`. umask 077 applies. */

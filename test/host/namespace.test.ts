@@ -22,7 +22,7 @@ import {
   writeLease,
 } from '../../src/host/space.ts';
 import { netnsOf } from '../../src/host/space-ref.ts';
-import { attrsOf, openedSpace, processesIn, processesOf, spaceOptions } from '../support/test-space.ts';
+import { attrsOf, commandLinesOf, openedSpace, processesIn, spaceOptions } from '../support/test-space.ts';
 import { insideWorld, inWorlds } from '../support/worlds.ts';
 
 const bridge = {
@@ -44,7 +44,7 @@ async function namespaceTests(): Promise<void> {
     const { options, facts } = await openedSpace(t);
     t.ok(isAlive(facts.keeper) && isAlive(facts.holder));
     t.equal(facts.userns, process.geteuid?.() !== 0);
-    t.match(processesOf(options.home), [/ held .* shop /, / watch .* shop /]);
+    t.match(commandLinesOf(options.home), [/ held .* shop /, / watch .* shop /]);
     t.match(await observeSpace(facts, { runDir: options.runDir, rules: 'read' }), {
       namespace: 'present',
       holder: 'present',
@@ -150,7 +150,7 @@ async function namespaceTests(): Promise<void> {
       code: 'SBX6003',
       message: /ended with 7: no such thing/,
     });
-    t.same(processesOf(options.home), []);
+    t.same(commandLinesOf(options.home), []);
   });
 
   await t.test('nothing is left after closing', async (t) => {
@@ -162,7 +162,7 @@ async function namespaceTests(): Promise<void> {
     await writeLease(options.runDir, Date.now() + 3_600_000, facts.holder);
     t.not(processesIn(facts.netns).length, 0);
     await closeSpace({ ...options, facts: { ...facts, uplink } });
-    t.same(processesOf(options.home), []);
+    t.same(commandLinesOf(options.home), []);
     t.same(processesIn(facts.netns), []);
     t.same(readdirSync(options.runDir), []);
     await t.resolves(closeSpace({ ...options, facts }), 'and closing again is no error');
@@ -172,7 +172,7 @@ async function namespaceTests(): Promise<void> {
     const { options, space } = await openedSpace(t);
     await startUplink(space, { runDir: options.runDir, logPath: join(options.home, 'uplink.log') });
     await closeSpace({ ...options, facts: {} });
-    t.same(processesOf(options.home), []);
+    t.same(commandLinesOf(options.home), []);
   });
 
   await leaseTests();
@@ -236,6 +236,20 @@ async function leaseTests(): Promise<void> {
     t.pass('it looked at the clock again');
   });
 
+  await t.test('a clock that does not answer ends no lease, and no watcher', async (t) => {
+    const { options, facts, marker, setClock, look } = await openedWithClock(t);
+    await writeLease(options.runDir, 2_000_000, facts.holder);
+    for (const answer of ['', 'no idea', '-1']) {
+      setClock(answer);
+      await look();
+      t.ok(isAlive(facts.holder), `after ${JSON.stringify(answer)}`);
+      t.equal(read(marker), undefined);
+    }
+    setClock(2001);
+    await look();
+    await until(() => read(marker) !== undefined);
+  });
+
   await t.test('a command that closes the sandbox, the watcher included, ends by itself', async (t) => {
     const script = fileURLToPath(new URL('../support/close-space.ts', import.meta.url));
     const loader = fileURLToPath(import.meta.resolve('tsx'));
@@ -248,7 +262,7 @@ async function leaseTests(): Promise<void> {
     });
     await writeLease(options.runDir, Date.now() - 1000, facts.holder);
     await until(() => read(done) !== undefined);
-    await until(() => processesOf(options.home).length === 0);
+    await until(() => commandLinesOf(options.home).length === 0);
     t.same(readdirSync(options.runDir), []);
     t.same(processesIn(facts.netns), []);
   });
@@ -260,7 +274,7 @@ interface WithClock {
   /** There when the lease was acted on */
   readonly marker: string;
   /** Sets the clock that the watcher asks, in seconds since the epoch */
-  readonly setClock: (seconds: number) => void;
+  readonly setClock: (seconds: number | string) => void;
   /** Makes the watcher look; resolves when it did, at what is there now */
   readonly look: () => Promise<void>;
 }

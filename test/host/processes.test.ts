@@ -2,7 +2,15 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { isAlive, isEnding, isRunning, parseStat, readStat, spawnDetached } from '../../src/host/processes.ts';
+import {
+  findProcesses,
+  isAlive,
+  isEnding,
+  isRunning,
+  parseStat,
+  readStat,
+  spawnDetached,
+} from '../../src/host/processes.ts';
 
 t.test('programs that are started side by side have umask 077, and ours stays as it was', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'sbx-proc-'));
@@ -54,4 +62,19 @@ t.test('a process at work is not ending, one that was killed is', async (t) => {
   t.ok(await isEnding(ref));
   t.notOk(isAlive(ref) || isRunning(ref));
   t.equal(readStat(ref.pid), undefined);
+});
+
+t.test('a child that still has the words of its parent is not found beside it', async (t) => {
+  const mark = `mark-${process.pid}`;
+  const words = ['sh', '-c', '(sleep 600; :) & wait', mark];
+  const { exited: _, ...ref } = await spawnDetached(words, { logPath: '/dev/null' });
+  // The session that spawnDetached made is a group of its own.
+  t.teardown(() => process.kill(-ref.pid, 'SIGKILL'));
+  const children = (): string => readFileSync(`/proc/${ref.pid}/task/${ref.pid}/children`, 'utf8').trim();
+  while (children() === '') await new Promise(setImmediate);
+  t.equal(readFileSync(`/proc/${children()}/cmdline`, 'utf8'), readFileSync(`/proc/${ref.pid}/cmdline`, 'utf8'));
+  t.strictSame(
+    findProcesses((argv) => argv.includes(mark)),
+    [ref],
+  );
 });

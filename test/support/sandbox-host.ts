@@ -185,7 +185,7 @@ export interface NamingProcess {
 
 /** Running processes with the home on their command line. */
 export function processesOf(home: string): readonly NamingProcess[] {
-  return readdirSync('/proc').flatMap((name) => {
+  const found = readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) return [];
     try {
       const words = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
@@ -195,12 +195,14 @@ export function processesOf(home: string): readonly NamingProcess[] {
       return [];
     }
   });
+  // A shell that is about to run a program has a child with its own words for a moment, which is none to be counted.
+  const wordsOf = new Map(found.map(({ pid, words }) => [pid, words]));
+  return found.filter(({ parent, words }) => wordsOf.get(parent) !== words);
 }
 
-/** Those of them whose command line holds the words. A shell that is about to run a program looks twice for a moment: its child is none. */
+/** Those of them whose command line holds the words. */
 export function processesSaying(home: string, words: string): readonly NamingProcess[] {
-  const found = processesOf(home).filter((one) => one.words.includes(words));
-  return found.filter(({ parent }) => !found.some(({ pid }) => pid === parent));
+  return processesOf(home).filter((one) => one.words.includes(words));
 }
 
 /** The process of the only VM, whatever runs it. */

@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import type { SandboxAttrs } from '../../src/core/state/attrs.ts';
 import type { SandboxFacts } from '../../src/core/state/facts.ts';
-import { commandLineOf, findProcesses } from '../../src/host/processes.ts';
 import { closeSpace, type OpenSpaceOptions, openSpace, type SpaceRef, spaceOf } from '../../src/host/space.ts';
+import { processesOf } from './sandbox-host.ts';
 
 export const holderScript: string = fileURLToPath(new URL('../../src/host/holder.sh', import.meta.url));
 
@@ -39,9 +39,9 @@ export async function openedSpace(t: Test, expireArgv?: readonly string[]): Prom
 }
 
 /** Command lines of processes that name a home. */
-export function processesOf(home: string): readonly string[] {
-  return findProcesses((words) => words.some((word) => word.includes(home)))
-    .map((ref) => commandLineOf(ref.pid).join(' '))
+export function commandLinesOf(home: string): readonly string[] {
+  return processesOf(home)
+    .map(({ words }) => words)
     .sort();
 }
 
