@@ -44,10 +44,13 @@ t.test('an apply that does not come to its end', { skip: whyNot() ?? false, time
   await t.test('Ctrl-C while it waits for a guest: 130, and the plan goes on from there', async (t) => {
     const apply = startSbx(host, 'apply', '--auto-approve', '--json');
     await apply.said(/"step-started"[^\n]*"vm\.ready"/);
+    // Held where it is, however fast the guest is and however slow the others are.
+    apply.kill('SIGSTOP');
     const other = await host.sbx('apply', '--auto-approve');
     t.equal(other.code, 4, 'a second apply finds the lock held', other);
     t.match(await host.sbx('plan'), { code: 0, stderr: /apply/ }, 'a plan says who is applying');
     apply.kill('SIGINT');
+    apply.kill('SIGCONT');
     const ended = await apply.ended;
     t.equal(ended.code, 130, 'it ends cleanly', ended);
     t.match(ended.stdout, /"status":"interrupted"/);

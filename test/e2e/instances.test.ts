@@ -46,7 +46,7 @@ t.test('two instances of one file', { skip: whyNot() ?? false, timeout: 600_000 
   });
 
   await t.test('go by themselves when their lease ends', async (t) => {
-    host.write(file('expires: 20s'));
+    host.write(file('expires: 30s'));
     const plan = JSON.parse(await host.ok('plan', '--instance', 'two', '--json'));
     t.equal(plan.impact, 'live');
     await host.ok('apply', '--instance', 'two', '--auto-approve');

@@ -24,7 +24,7 @@ t.test(
     const disk = smallDisk(t, 8 * 1024);
     const host = await makeProgramHost(t, {
       home: join(disk.folder, 'h'),
-      settings: { LATENCY: JSON.stringify({ 'vm.boot': 2500 }) },
+      settings: { LATENCY: JSON.stringify({ 'vm.boot': 8000 }) },
     });
     host.write(oneVm);
     const apply = host.start('apply', '--auto-approve');

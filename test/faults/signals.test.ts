@@ -63,7 +63,7 @@ t.test(
   'a terminal that closes is no second Ctrl-C: the apply ends cleanly although nobody hears it',
   { skip: whyNoProgram, timeout: 600_000 },
   async (t) => {
-    const { host, apply } = await booting(t, 1500);
+    const { host, apply } = await booting(t, 8000);
     apply.stdout?.destroy();
     apply.stderr?.destroy();
     apply.kill('SIGHUP');

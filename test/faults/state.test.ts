@@ -68,7 +68,7 @@ t.test(
   'of two applies at once the second is refused with the name of the first, or waits for it',
   options,
   async (t) => {
-    const host = await makeProgramHost(t, { settings: { LATENCY: JSON.stringify({ 'vm.boot': 3000 }) } });
+    const host = await makeProgramHost(t, { settings: { LATENCY: JSON.stringify({ 'vm.boot': 8000 }) } });
     host.write(oneVm);
     const first = host.start('apply', '--auto-approve');
     await until('the boot began', () => holds(host.journalPath, '"op":"vm.start"'));

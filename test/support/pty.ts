@@ -25,11 +25,11 @@ export async function runOnTerminal(
   let from = 0;
   try {
     for (const [when, keys] of typing) {
-      await eventually(`${when} on the terminal`, () => code !== undefined || when.test(shown.slice(from)), 60_000);
+      await eventually(`${when} on the terminal`, () => code !== undefined || when.test(shown.slice(from)));
       from = shown.length;
       child.stdin.write(keys);
     }
-    await eventually(`the end of ${command}`, () => code !== undefined, 60_000);
+    await eventually(`the end of ${command}`, () => code !== undefined);
   } catch (error) {
     throw new TypeError(`the terminal shows: ${shown}`, { cause: error });
   } finally {
