@@ -131,6 +131,19 @@ async function namespaceTests(): Promise<void> {
     t.strictSame([...kept], [first.netns], 'and it is the same one all the time');
   });
 
+  await t.test('links that cannot be read are an error, never no links', async (t) => {
+    const { options, facts, space } = await openedSpace(t);
+    // Only a keeper has a sysfs to be read as files: through anything else `ip` is asked.
+    const through = [await startVmm(t, space)];
+    await kill(facts.keeper);
+    writeFileSync(join(options.home, 'ip'), '#!/bin/sh\necho "no memory left" >&2\nexit 1\n', { mode: 0o755 });
+    const path = process.env['PATH'];
+    process.env['PATH'] = `${options.home}:${path}`;
+    const seen = observeSpace(facts, { runDir: options.runDir, rules: 'skip', through });
+    await t.rejects(seen, { code: 'SBX6001', message: /no memory left/ });
+    process.env['PATH'] = path;
+  });
+
   await t.test('a namespace that is gone is made anew, and its uplink is ended', async (t) => {
     const { options, facts, space } = await openedSpace(t);
     const uplink = await startUplink(space, { runDir: options.runDir, logPath: join(options.home, 'uplink.log') });

@@ -43,7 +43,9 @@ export async function endAndClean(
   options: { readonly search: boolean },
 ): Promise<void> {
   for (const process of known) await endProcess(process);
-  if (options.search) for (const process of findServing(files)) await endProcess(process);
+  // A child of the VMM with its words, such as the one that follows the size of a terminal, is found when its parent is gone.
+  for (let found = options.search ? findServing(files) : []; found.length > 0; found = findServing(files))
+    for (const process of found) await endProcess(process);
   await removeLeftovers(files);
 }
 

@@ -36,6 +36,15 @@ t.test('observe tells what is wrong with an answer, and never throws', async (t)
   }
 });
 
+t.test('a VMM that dies while it is asked is dead, not unresponsive', async (t) => {
+  for (const fault of ['crash', 'sigsys'] as const) {
+    const { driver, files, start } = await fakeVm(t);
+    const ref = await start();
+    await setFaults(files.apiSocket, [{ on: 'vm.info', do: fault }]);
+    t.match(await driver.observe(ref), { state: 'dead', reason: /killed or crashed/ }, fault);
+  }
+});
+
 t.test('a start that fails says what the VMM said and leaves nothing', async (t) => {
   const cases: readonly { name: string; faults: readonly Fault[]; want: RegExp }[] = [
     {

@@ -1,6 +1,6 @@
 // What an observation makes of answers; the socket is played by the test, the process by one with the right words.
 import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { ProcessRef } from '../../../src/core/state/facts.ts';
@@ -70,7 +70,7 @@ const strange = [
     answer: (r: FakeRequest) => (r.execute === 'query-block' ? refusal('no') : answered('running')(r)),
     want: /does not say what the VM has/,
   },
-  { name: 'says nothing', answer: () => silent, want: /within 200 ms/ },
+  { name: 'says nothing', answer: () => silent, want: /within 2000 ms/ },
   { name: 'speaks another protocol', greeting: 'SSH-2.0\r\n', answer: () => silent, want: /not QMP/ },
 ];
 
@@ -78,9 +78,17 @@ for (const { name, want, ...behaviour } of strange) {
   t.test(`a QEMU that ${name} is unresponsive`, async (t) => {
     const ref = await idleVm(t);
     await startFakeQmp(t, qemuFiles(ref.paths).qmp, behaviour);
-    t.match(await observeQemu(ref, 200), { state: 'unresponsive', reason: want });
+    t.match(await observeQemu(ref, 2000), { state: 'unresponsive', reason: want });
   });
 }
+
+t.test('a QEMU that has removed its files, and is about to end, has exited', async (t) => {
+  const ref = await idleVm(t);
+  rmSync(qemuFiles(ref.paths).pid);
+  const seen = observeQemu(ref, 2000);
+  setTimeout(() => process.kill(ref.process.pid, 'SIGKILL'), 50);
+  t.strictSame(await seen, { state: 'exited' });
+});
 
 t.test('a pid file that names a stranger is not believed', async (t) => {
   const folder = shortFolder(t);
