@@ -1,25 +1,20 @@
-# Runs tap over the parts of the suite: everything but test/e2e in parallel, then test/e2e one file at a time.
+# Runs the parts of the suite: everything but test/e2e in parallel, then test/e2e one file at a time.
 # Sourced by scripts/test after scripts/lib/setup.sh. Each part leaves one TAP file in the given folder.
 
 suite_user=${SBX_TEST_USER:-sbx-test}
 
-# tap over the files on stdin (NUL between them). Arguments: TAP file to write, then further options of tap.
-run_tap() {
-  local out=$1
-  shift
-  local files
+# Runs the compiled tests of the files on stdin (NUL between them). Arguments: TAP file to write, files at a time.
+run_tests() {
+  local files seconds=900
+  [ "${SBX_SOAK:-}" != 1 ] || seconds=86400
   mapfile -d '' -t files
-  if [ "${#files[@]}" = 0 ]; then
-    say "  no test files"
-    printf 'TAP version 14\n1..0 # no test files\n# { total: 0, pass: 0, fail: 0 }\n' >"$out"
-    return
-  fi
-  node_modules/.bin/tap --reporter=terse --output-file="$out" "$@" "${files[@]}" </dev/null 2>&1
+  [ "${#files[@]}" != 0 ] || fail 'There are no test files.'
+  node scripts/lib/run-tests.mjs "$2" "$seconds" "$1" "${files[@]}" </dev/null 2>&1
 }
 
 test_files() { find "$@" \( -name '*.test.ts' -o -name '*.test.tsx' \) -print0 2>/dev/null | LC_ALL=C sort -z; }
 
-# All parts, whatever happens to one of them. Returns tap's last exit code that was not 0.
+# All parts, whatever happens to one of them. Returns the last exit code that was not 0.
 # End-to-end tests run on a small host of their own (test/support/world.sh), so that they neither see nor disturb this one.
 run_suite() {
   local results=$1 status=0
@@ -28,8 +23,10 @@ run_suite() {
   say 'Building the guest image for the tests, where its inputs changed.'
   mkdir -p -m 700 -- "$SBX_TEST_SHARED_HOME"
   node dist/sbx.cjs --home "$SBX_TEST_SHARED_HOME" image build tiny || return
+  say 'Compiling the tests.'
+  node scripts/lib/compile-tests.mjs || return
   say 'Testing everything but the end-to-end tests.'
-  test_files test -path test/e2e -prune -o | run_tap "$results/1-tests.tap" || status=$?
+  test_files test -path test/e2e -prune -o | run_tests "$results/1-tests.tap" "$(nproc)" || status=$?
   say "Testing end to end, with real guests, as $(id -un)."
   /bin/sh test/support/world.sh "$(id -u)" scripts/lib/e2e "$results/2-e2e-$(id -un).tap" </dev/null || status=$?
   if [ "$(id -u)" = 0 ]; then
@@ -54,6 +51,8 @@ run_as_user() {
     say "$suite_user cannot run $(command -v node): install Node.js where every user can."
     status=1
   elif ! in_copy "$folder" "${drop[@]}" node dist/sbx.cjs --home "$folder/home" image build tiny; then
+    status=1
+  elif ! in_copy "$folder" "${drop[@]}" node scripts/lib/compile-tests.mjs; then
     status=1
   else
     in_copy "$folder" /bin/sh "$world" "$(id -u "$suite_user")" scripts/lib/e2e "$folder/e2e.tap" || status=$?

@@ -1,5 +1,5 @@
 // The end of scripts/test: reads the TAP files of a run, tells what failed and how, lists what was skipped and why, prints the
-// totals as the last line and exits with the code given first (tap's), or 1 when a file has no totals or something failed.
+// totals as the last line and exits with the code given first (the runner's), or 1 when a file has no totals or something failed.
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Parser } from 'tap-parser';
@@ -11,7 +11,7 @@ const skippableInCi = /\bKVM\b|\/dev\/kvm|there is no cloud-hypervisor on PATH/;
 const linesOfFailure = 40;
 const failuresTold = 20;
 
-/** Totals of one TAP file, from tap's own last line of them; undefined when tap did not get that far. */
+/** Totals of one TAP file, from the last line of them; undefined when the runner did not get that far. */
 function totalsOf(text) {
   const line = text.match(/^# \{ total: .*\}$/gm)?.at(-1);
   if (line === undefined) return undefined;
@@ -41,7 +41,7 @@ function shown(key, value) {
   return typeof value === 'string' ? value.trimEnd() : JSON.stringify(value);
 }
 
-/** One failure: where it is, then what tap knows of it, without the source text around it. */
+/** One failure: where it is, then what is known of it, without the source text around it. */
 function failureLines(part, result) {
   const details = Object.entries(result.diag ?? {}).filter(([key]) => key !== 'source');
   const lines = details.flatMap(([key, value]) => {
@@ -87,7 +87,7 @@ for (const path of files) {
   skipped.push(...unexpected.map((skip) => `  not expected in CI: ${skip.fullname}: ${reasonOf(skip)}`));
   const totals = totalsOf(text);
   if (totals === undefined) {
-    console.error(`${path} has no totals: tap did not finish.`);
+    console.error(`${path} has no totals: the runner did not finish.`);
     complete = false;
     continue;
   }

@@ -122,13 +122,13 @@ t.test('very much of a failure, and very many of them, are cut with a word about
   t.equal(lines.at(-2), '  … and 5 more, in the TAP files');
 });
 
-t.test("tap's exit code is kept, with the totals", async (t) => {
+t.test("the runner's exit code is kept, with the totals", async (t) => {
   const { status, lines } = summarize({ 'a.tap': passing }, { code: 3 });
   t.equal(status, 3);
   t.equal(lines.at(-1), '7 passed, 0 failed, 0 skipped');
 });
 
-t.test('a failure ends with 1 even when tap ended with 0', async (t) => {
+t.test('a failure ends with 1 even when the runner ended with 0', async (t) => {
   const { status, lines } = summarize({ 'c.tap': '# { total: 2, pass: 1, fail: 1 }\n' });
   t.equal(status, 1);
   t.equal(lines.at(-1), '1 passed, 1 failed, 0 skipped');
