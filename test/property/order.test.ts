@@ -6,7 +6,6 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import type { StepOp } from '../../src/core/plan/steps.ts';
 import { startHub } from '../fakes/cloud-hypervisor/install.ts';
 import { straceProblem, traced } from '../support/bundled-program.ts';
 import { applyOver, type ChainHost, linkTo, makeChainHost } from '../support/chain.ts';
@@ -14,6 +13,7 @@ import type { FileModel, VmModel } from '../support/generated-files.ts';
 import { program } from '../support/plan-host.ts';
 import { cannotOpenSpaces } from '../support/property.ts';
 import { processesOf } from '../support/sandbox-host.ts';
+import { stepKinds } from '../support/step-kinds.ts';
 import { Tally } from '../support/tally.ts';
 
 t.setTimeout(5 * 60_000);
@@ -70,21 +70,11 @@ t.test('each step is on disk before it touches the host, and is done only after'
   inOrder(t, 'an apply of changes', await trace(host, 'apply'), seen);
   inOrder(t, 'a destroy', await trace(host, 'destroy'), seen);
   t.strictSame(
-    allOps.filter((op) => !seen.has(op)),
+    stepKinds.filter((op) => !seen.has(op)),
     [],
     `all ${seen.size} kinds of steps were traced`,
   );
 });
-
-/** Every kind of step; the compiler keeps it complete. */
-const allOps = Object.keys({
-  ...{ 'sandbox.open': 1, 'sandbox.lease': 1, 'sandbox.uplink': 1, 'sandbox.uplink-stop': 1, 'sandbox.rules': 1 },
-  ...{ 'sandbox.close': 1, 'image.ensure': 1, 'image.release': 1, 'volume.create': 1, 'volume.grow': 1 },
-  ...{ 'volume.delete': 1, 'network.ensure': 1, 'network.remove': 1, 'vm.disk-create': 1, 'vm.disk-delete': 1 },
-  ...{ 'vm.tap': 1, 'vm.tap-remove': 1, 'vm.seed': 1, 'vm.start': 1, 'vm.ready': 1, 'vm.stop': 1, 'vm.resume': 1 },
-  ...{ 'vm.cpus': 1, 'vm.memory': 1, 'vm.disk-attach': 1, 'vm.disk-detach': 1, 'vm.disk-grow': 1, 'vm.delete': 1 },
-  ...{ record: 1 },
-} satisfies Record<StepOp, 1>);
 
 /** Pauses every VM behind sbx's back. */
 async function pauseAll(t: Test, host: ChainHost): Promise<void> {

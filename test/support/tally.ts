@@ -1,5 +1,6 @@
 // Counts what generated files led to.
 import type { Change, Impact, Plan } from '../../src/core/plan/plan.ts';
+import { stepKinds } from './step-kinds.ts';
 
 const actions: readonly Change['action'][] = ['create', 'update', 'replace', 'delete', 'forget'];
 const impacts: readonly Impact[] = ['live', 'next-boot', 'restart', 'replace'];
@@ -27,9 +28,13 @@ export class Tally {
     for (const step of plan.steps) this.#count(`step ${step.action.op}`);
   }
 
-  /** What occurred less than so often, though it can occur on this driver. */
+  /** What occurred less than so often, though files alone can lead to it on this driver: only a repair resumes. */
   rare(least: number): readonly string[] {
-    const wanted = [...actions.map((action) => `action ${action}`), ...impacts.map((impact) => `impact ${impact}`)];
+    const wanted = [
+      ...actions.map((action) => `action ${action}`),
+      ...impacts.map((impact) => `impact ${impact}`),
+      ...stepKinds.filter((op) => op !== 'vm.resume').map((op) => `step ${op}`),
+    ];
     return wanted.filter((name) => (this.#counts.get(name) ?? 0) < least);
   }
 
