@@ -1,5 +1,5 @@
 // The namespaces of a sandbox and the two small processes of holder.sh: a keeper inside, and a watcher that acts on the lease.
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -115,7 +115,7 @@ async function startHolder(options: OpenSpaceOptions, role: Role, argv: readonly
 }
 
 type Role = 'keep' | 'held' | 'watch';
-type Named = Pick<OpenSpaceOptions, 'home' | 'instance'>;
+type Named = Pick<OpenSpaceOptions, 'home' | 'instance' | 'runDir'>;
 
 function roleArgv(options: OpenSpaceOptions, role: Role): readonly string[] {
   return [shell, options.holderScript, role, options.home, options.instance, options.runDir];
@@ -127,15 +127,9 @@ function isRole(words: readonly string[], named: Named, role: Role): boolean {
   return program === shell && rest[0] === role && rest[1] === named.home && rest[2] === named.instance;
 }
 
-/** Holders of this sandbox that /proc shows. Those of other users are none: anybody can write anything on a command line. */
+/** Holders of this sandbox that /proc shows: ours, which log into the home. */
 function findOwn(named: Named, role: Role): readonly ProcessRef[] {
-  return findProcesses((words) => isRole(words, named, role)).filter(
-    (ref) => ownerOf(ref.pid) === process.geteuid?.() && isRunning(ref),
-  );
-}
-
-function ownerOf(pid: number): number | undefined {
-  return statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid;
+  return findProcesses((words) => isRole(words, named, role), [named.home, named.runDir]).filter(isRunning);
 }
 
 function listOf(ref: ProcessRef | undefined): readonly ProcessRef[] {

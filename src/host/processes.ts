@@ -4,6 +4,7 @@ import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, SbxError } from '../core/errors.ts';
 import type { ProcessRef } from '../core/state/facts.ts';
+import { holdsFileIn, isOwnProcess } from './own-process.ts';
 
 let cachedBootId: string | undefined;
 
@@ -89,20 +90,25 @@ export function commandLineOf(pid: number): readonly string[] {
 }
 
 /**
- * Running processes whose command line satisfies a test. Reads all of /proc once. A child that still has the words of its
- * parent, between fork and exec, is none.
+ * Running processes of this user whose command line satisfies a test. Reads all of /proc once. With `folders`, only those
+ * that hold a file open in one of them: words alone are in a shell, a tracer or an editor too. A child that still has the
+ * words of its parent, between fork and exec, is none.
  */
-export function findProcesses(matches: (argv: readonly string[]) => boolean): readonly ProcessRef[] {
+export function findProcesses(
+  matches: (argv: readonly string[]) => boolean,
+  folders?: readonly string[],
+): readonly ProcessRef[] {
   const found = new Map<number, { readonly words: string; readonly stat: ProcessStat }>();
   for (const name of readdirSync('/proc')) {
     const pid = Number(name);
     if (!/^\d+$/.test(name) || pid === process.pid) continue;
     const argv = commandLineOf(pid);
-    const stat = matches(argv) ? readStat(pid) : undefined;
+    const stat = matches(argv) && isOwnProcess(pid) ? readStat(pid) : undefined;
     if (stat !== undefined && !stat.dead) found.set(pid, { words: argv.join('\0'), stat });
   }
   return [...found]
     .filter(([, { words, stat }]) => found.get(stat.parent)?.words !== words)
+    .filter(([pid]) => folders === undefined || holdsFileIn(pid, folders))
     .map(([pid, { stat }]) => ({ pid, startTime: stat.startTime, bootId: bootId() }));
 }
 

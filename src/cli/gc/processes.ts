@@ -1,5 +1,4 @@
 // Processes of sandboxes, found by what stands on their command lines: no state is asked.
-import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { ProcessRole } from '../../core/render/gc-model.ts';
 import type { ProcessRef } from '../../core/state/facts.ts';
@@ -27,14 +26,17 @@ const holderRoles: Readonly<Record<string, ProcessRole>> = { keep: 'keeper', hel
 export function sandboxProcesses(home: Home): readonly SandboxProcess[] {
   const found: SandboxProcess[] = [];
   const words = new Map<string, Omit<SandboxProcess, 'ref'>>();
-  const refs = findProcesses((argv) => {
-    const process = classify(argv, home);
-    if (process !== undefined) words.set(argv.join('\0'), process);
-    return process !== undefined;
-  });
+  const refs = findProcesses(
+    (argv) => {
+      const process = classify(argv, home);
+      if (process !== undefined) words.set(argv.join('\0'), process);
+      return process !== undefined;
+    },
+    [home.state, home.run],
+  );
   for (const ref of refs) {
     const process = words.get(commandLineOf(ref.pid).join('\0'));
-    if (process !== undefined && isOurs(ref.pid)) found.push({ ref, ...process });
+    if (process !== undefined) found.push({ ref, ...process });
   }
   return found;
 }
@@ -66,9 +68,4 @@ function placeIn(word: string, home: Home): { readonly mark: string; readonly vm
     return { mark: match[1], ...(match[2] === undefined ? {} : { vm: match[2] }) };
   }
   return undefined;
-}
-
-/** Anybody may write anything on a command line. */
-function isOurs(pid: number): boolean {
-  return statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid === process.geteuid?.();
 }

@@ -1,7 +1,9 @@
 // The VMM's process and its leftovers: found by its exact socket path, ended, cleaned up after.
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { ProcessRef } from '../../core/state/facts.ts';
+import { isOwnProcess } from '../../host/own-process.ts';
 import { commandLineOf, endProcess, findProcesses, isAlive, refOf } from '../../host/processes.ts';
 import type { VmRef } from '../driver.ts';
 import { filesOf, servesSocket, type VmFiles } from './argv.ts';
@@ -17,9 +19,10 @@ export function findProcess(ref: VmRef): ProcessRef | undefined {
   return findServing(files)[0];
 }
 
-/** Every process with this API socket on its command line, the VMM itself before wrappers that wait for it. */
+/** Every process of ours with this API socket on its command line, the VMM itself before wrappers that wait for it. */
 export function findServing(files: VmFiles): readonly ProcessRef[] {
-  const found = findProcesses((argv) => servesSocket(argv, files.apiSocket));
+  const folders = [dirname(files.apiSocket), dirname(files.vmmLog)];
+  const found = findProcesses((argv) => servesSocket(argv, files.apiSocket), folders);
   return found.toSorted((a, b) => wrapping(a) - wrapping(b));
 }
 
@@ -32,7 +35,8 @@ function wrapping(process: ProcessRef): number {
 export function processBehind(spawned: ProcessRef, vmmPid: number | undefined, files: VmFiles): ProcessRef {
   const named = vmmPid === undefined || vmmPid === spawned.pid ? undefined : refOf(vmmPid);
   // In a pid namespace of its own the VMM names another number: the command line tells.
-  if (named !== undefined && servesSocket(commandLineOf(named.pid), files.apiSocket)) return named;
+  if (named === undefined || !isOwnProcess(named.pid)) return spawned;
+  if (servesSocket(commandLineOf(named.pid), files.apiSocket)) return named;
   return spawned;
 }
 

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { open, rm, stat } from 'node:fs/promises';
 import { errnoOf } from '../../core/errors.ts';
 import type { ProcessRef } from '../../core/state/facts.ts';
+import { holdsFileIn, isOwnProcess } from '../../host/own-process.ts';
 import { commandLineOf, findProcesses, isAlive, refOf } from '../../host/processes.ts';
 import type { VmPaths, VmRef } from '../driver.ts';
 import { qemuFiles, qmpWord } from './layout.ts';
@@ -10,7 +11,7 @@ import { qemuFiles, qmpWord } from './layout.ts';
 /** One reading of /proc serves all VMs that are looked for within this many `ms`: those of one burst. */
 const tableAgeMs = 20;
 
-let table: { readonly atMs: number; readonly processes: ReadonlyMap<string, ProcessRef> } | undefined;
+let table: { readonly atMs: number; readonly processes: ReadonlyMap<string, readonly ProcessRef[]> } | undefined;
 
 /** The running process of a VM: the recorded one, or the one whose command line names exactly this VM's socket. */
 export function processOf(ref: VmRef): ProcessRef | undefined {
@@ -74,7 +75,8 @@ function processByPidFile(paths: VmPaths): ProcessRef | undefined {
   }
   const pid = Number(text.trim());
   // The pid of a dead process may be anybody's by now.
-  return Number.isInteger(pid) && pid > 0 && commandLineOf(pid).includes(qmpWord(paths)) ? refOf(pid) : undefined;
+  if (!Number.isInteger(pid) || pid <= 0 || !commandLineOf(pid).includes(qmpWord(paths))) return undefined;
+  return isOwnProcess(pid) ? refOf(pid) : undefined;
 }
 
 /** For a run folder that was emptied under a living process. */
@@ -83,19 +85,15 @@ function processByTable(paths: VmPaths): ProcessRef | undefined {
     const processes = readTable();
     table = { atMs: performance.now(), processes };
   }
-  const found = table.processes.get(qmpWord(paths));
-  return found !== undefined && isAlive(found) ? found : undefined;
+  const found = table.processes.get(qmpWord(paths)) ?? [];
+  return found.find((ref) => isAlive(ref) && holdsFileIn(ref.pid, [paths.run, paths.data]));
 }
 
-function readTable(): ReadonlyMap<string, ProcessRef> {
-  const found = findProcesses((argv) => argv.some(isQmpWord));
-  return new Map(
-    found.flatMap((ref) =>
-      commandLineOf(ref.pid)
-        .filter(isQmpWord)
-        .map((word) => [word, ref] as const),
-    ),
-  );
+function readTable(): ReadonlyMap<string, readonly ProcessRef[]> {
+  const found = new Map<string, ProcessRef[]>();
+  for (const ref of findProcesses((argv) => argv.some(isQmpWord)))
+    for (const word of commandLineOf(ref.pid).filter(isQmpWord)) found.set(word, [...(found.get(word) ?? []), ref]);
+  return found;
 }
 
 function isQmpWord(word: string): boolean {
