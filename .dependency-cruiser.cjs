@@ -88,7 +88,7 @@ module.exports = {
       comment: 'Costly on every start: to be imported where they are used.',
       severity: 'error',
       from: { path: '^src/' },
-      to: { path: '^node_modules/(undici|execa|diff)/', dependencyTypesNot: ['dynamic-import', ...types], dynamic: false },
+      to: { path: '^node_modules/(undici|re2js|execa|diff)/', dependencyTypesNot: ['dynamic-import', ...types], dynamic: false },
     },
     {
       name: 'no-development-packages',

@@ -30,8 +30,8 @@ const images = [{ from: 'src/host/kvm-firmware.ts', name: 'kvmFirmware', to: 'kv
 /** Files that are shipped as they are. */
 const copies = [{ from: 'src/host/holder.sh', to: 'holder.sh' }];
 
-/** Libraries in files of their own: large, and needed only by commands that change something. */
-const chunks = ['undici'];
+/** Libraries in files of their own: large, and needed by few commands or files only. */
+const chunks = ['undici', 're2js'];
 /** Modules of Node that cost a start more than they give it; they are loaded at the first use of one of their members. */
 const lateBuiltins = [
   'child_process',

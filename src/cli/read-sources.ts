@@ -8,6 +8,7 @@ import { errnoOf } from '../core/errors.ts';
 import { collectFileReferences, type ExpandInputs, type FileContent, type ResolvedPath } from '../core/expand/index.ts';
 import { type Document, loadDocument, parseYamlMap, type Source } from '../core/load/index.ts';
 import { quoted } from '../core/load/quote.ts';
+import { compilePatterns } from './patterns.ts';
 import { readRegularFile, sha256OfFile } from './read-file.ts';
 
 /** What the command line says about sources. */
@@ -90,6 +91,7 @@ async function assemble(
       ...(options.instance === undefined ? {} : { instance: options.instance }),
       variables: { flags: flagsOf(options.vars), files: variableFiles, environment: variablesOf(options.environment) },
       files: contents,
+      patterns: await compilePatterns(document.root),
       resolvePath,
       allowPublicPorts: options.allowPublicPorts,
     },

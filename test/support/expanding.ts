@@ -1,4 +1,5 @@
 // Loads and expands a text in one go, with inputs that a test overrides where it cares.
+import { compilePatterns } from '../../src/cli/patterns.ts';
 import type { Checked } from '../../src/core/checked.ts';
 import type { Desired, DesiredVm } from '../../src/core/desired.ts';
 import { type ExpandInputs, expand, noAllocations } from '../../src/core/expand/index.ts';
@@ -8,6 +9,7 @@ export const plainInputs: ExpandInputs = {
   folder: '/work',
   variables: { flags: {}, files: [], environment: {} },
   files: new Map(),
+  patterns: new Map(),
   resolvePath: (path) => ({ path: `/work/${path.replace(/^\.\//, '')}` }),
   allocations: noAllocations,
   allowPublicPorts: false,
@@ -37,4 +39,10 @@ export function vmsOf(text: string, inputs: Partial<ExpandInputs> = {}): Readonl
   if (!found.ok) return {};
   const vms = [...found.value.resources.values()].filter((each) => each.kind === 'vm');
   return Object.fromEntries(vms.map((vm) => [vm.address, vm]));
+}
+
+/** The patterns of a text, compiled as the rim does it. */
+export async function patternsOf(text: string): Promise<ExpandInputs['patterns']> {
+  const loaded = loadDocument([{ path: 'sbx.yaml', text }]);
+  return loaded.ok ? await compilePatterns(loaded.value.root) : new Map();
 }

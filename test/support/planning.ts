@@ -47,6 +47,7 @@ export function desiredOf(yaml: string): Desired {
     files: new Map(),
     resolvePath: (path) => ({ path: `/box/${path}` }),
     allocations: noAllocations,
+    patterns: new Map(),
     allowPublicPorts: false,
   });
   if (!desired.ok) throw new TypeError(JSON.stringify(desired.diagnostics, null, 1));

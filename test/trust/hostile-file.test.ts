@@ -260,3 +260,42 @@ t.test('references that grow without end are stopped in time and memory', async 
     t.ok(ran.stderr.length < 100_000, 'and says so briefly');
   }
 });
+
+/** Patterns that take a backtracking engine longer than the age of the world, or fill it. */
+const slowPatterns: readonly (readonly [pattern: string, text: string])[] = [
+  [`${'a?'.repeat(60)}a`, 'a'.repeat(60)],
+  ['(a|a)*b', 'a'.repeat(60)],
+  ['(a|aa)+b', 'a'.repeat(4000)],
+  ['([a-z]+)+!', 'a'.repeat(4000)],
+  ['(.*)(.*)(.*)(.*)(.*)(.*)(.*)(.*)!', 'a'.repeat(4000)],
+  ['((a?b?){30}){30}c', 'ab'.repeat(2000)],
+  ['(a{1,1000}){1,1000}', 'a'.repeat(60)],
+  ['(((((a{1,9}){1,9}){1,9}){1,9}){1,9}){1,9}', 'a'.repeat(60)],
+  [`${'('.repeat(90)}a${')*'.repeat(90)}`, 'a'.repeat(60)],
+];
+
+t.test('no pattern of a variable keeps a command busy', async (t) => {
+  const { clone } = makeClone(t);
+  const declare = (pattern: string): string => `{ pattern: '${pattern}', default: '${'a'.repeat(200)}' }`;
+  const used = (names: readonly string[]): string => names.map((name) => `  ${name}: "\${var.${name}}"\n`).join('');
+  const started = process.cpuUsage();
+  for (const [pattern, text] of slowPatterns) {
+    const yaml = `${head}variables: { v: { pattern: '${pattern}' } }\noutputs:\n${used(['v'])}`;
+    for (const command of ['validate', 'plan', 'status', 'destroy']) {
+      const ran = await run(clone, yaml, command, '--var', `v=${text}`);
+      t.ok([0, 1, 3, 64].includes(ran.code), `${command} ${pattern}`, ran);
+      t.notMatch(ran.stderr, /SBX9/);
+    }
+  }
+  const many = Array.from({ length: 1000 }, (_, at) => `v${at}`);
+  const each = many.map((name, at) => `  ${name}: ${declare(`((a?b?){30}){30}[c-x]{1,${at + 1}}`)}\n`).join('');
+  const thousand = await run(clone, `${head}variables:\n${each}outputs:\n${used(many)}`, 'validate');
+  t.equal(thousand.code, 3, 'a thousand of the worst');
+  const items = `[${Array.from({ length: 10_000 }, () => '"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"').join(', ')}]`;
+  const list = `${head}variables:\n  v: { type: list, pattern: '(a?b?){0,400}', default: &l ${items} }\noutputs:\n${used(['v'])}`;
+  const long = await run(clone, list, 'validate');
+  t.equal(long.code, 3, 'a long list and a long program');
+  t.match(long.stderr, /too much to do/);
+  const spent = process.cpuUsage(started);
+  t.ok(spent.user + spent.system < 60_000_000, `within seconds of CPU time: ${(spent.user + spent.system) / 1e6}`);
+});

@@ -78,4 +78,6 @@ export interface Context {
   readonly open: Set<string>;
   /** Characters that references have made so far */
   grown: number;
+  /** What patterns had to do so far, in instructions times characters */
+  patternWork: number;
 }

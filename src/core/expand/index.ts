@@ -79,6 +79,7 @@ function contextFor(document: Document, inputs: ExpandInputs): Context {
     cells: new Map(),
     open: new Set(),
     grown: 0,
+    patternWork: 0,
   };
   return context;
 }

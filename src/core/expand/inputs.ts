@@ -1,6 +1,7 @@
 // What expansion needs from outside: values of variables, content of files, earlier choices. Read at the rim.
 import type { Allocations } from '../desired.ts';
 import type { Diagnostic } from '../diagnostic.ts';
+import type { Pattern } from './patterns.ts';
 
 /** Values given for variables, weakest first: environment, files in order, flags. */
 export interface VariableInputs {
@@ -30,6 +31,8 @@ export interface ExpandInputs {
   readonly variables: VariableInputs;
   /** Keyed by the path as written in the reference */
   readonly files: ReadonlyMap<string, FileContent | Diagnostic>;
+  /** Patterns of variables by their source; absent when it is no regular expression */
+  readonly patterns: ReadonlyMap<string, Pattern>;
   /** Absolute path of a file that an image names, relative to `folder`; checked against the allowed folders */
   readonly resolvePath: (path: string) => ResolvedPath;
   readonly allocations: Allocations;

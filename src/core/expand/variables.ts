@@ -4,6 +4,7 @@ import { suggestion } from '../load/nearest.ts';
 import { quoted } from '../load/quote.ts';
 import { own, type RawValue, type RawVariable, type Scalar } from '../load/raw.ts';
 import type { Context, Evaluated } from './context.ts';
+import { fitsPattern, patternProblem, patternsExhausted } from './patterns.ts';
 
 /** Where a value came from, strongest first in `candidates`. */
 interface Given {
@@ -68,7 +69,7 @@ function givenOrDefault(
     };
   }
   const value = from.asText ? fromText(variable, String(from.value)) : from.value;
-  const problem = misfit(variable, value);
+  const problem = misfit(context, variable, value);
   if (problem === undefined) return { ok: true, value: value as RawValue, sensitive };
   const shown = sensitive ? 'what was given' : quoted(from.value);
   context.reporter.report('SBX2002', given === undefined ? [...path, 'default'] : path, {
@@ -94,7 +95,7 @@ function fromText(variable: RawVariable, text: string): unknown {
 }
 
 /** What the value should have been, when it does not fit. */
-function misfit(variable: RawVariable, value: unknown): string | undefined {
+function misfit(context: Context, variable: RawVariable, value: unknown): string | undefined {
   const type = variable.type ?? 'string';
   if (!hasType(type, value)) return typeWords[type];
   const { minimum, maximum } = variable;
@@ -104,9 +105,9 @@ function misfit(variable: RawVariable, value: unknown): string | undefined {
   const words = variable.enum;
   if (words !== undefined && !items.every((item) => words.includes(item as Scalar)))
     return `one of ${words.join(', ')}`;
-  const pattern = variable.pattern === undefined ? undefined : regexpOf(variable.pattern);
-  if (pattern !== undefined && !items.every((item) => matches(pattern, item))) return `text like ${variable.pattern}`;
-  return undefined;
+  const { pattern } = variable;
+  if (pattern === undefined || items.every((item) => fitsPattern(context, pattern, item))) return undefined;
+  return patternsExhausted(context) ? 'shorter: the patterns of this file have too much to do' : `text like ${pattern}`;
 }
 
 const typeWords = {
@@ -136,32 +137,9 @@ function isScalar(value: unknown): boolean {
   return ['string', 'number', 'boolean'].includes(typeof value);
 }
 
-const longestPatternText = 256;
-
-/**
- * The regular expression of a declaration. A file must not be able to make sbx hang, so that groups are not repeated
- * and at most three parts are: matching stays cubic in a text of 256 characters.
- */
-function regexpOf(pattern: string): RegExp | undefined {
-  const outline = pattern.replace(/\\./gs, 'x').replace(/\[[^\]]*\]/g, 'x');
-  if (/\)[*+?{]/.test(outline) || (outline.match(/[*+{]/g) ?? []).length > 3) return undefined;
-  try {
-    return new RegExp(`^(?:${pattern})$`, 'u');
-  } catch {
-    return undefined;
-  }
-}
-
-function matches(pattern: RegExp, value: unknown): boolean {
-  const text = String(value);
-  return text.length <= longestPatternText && pattern.test(text);
-}
-
 function checkDeclaration(context: Context, variable: RawVariable, path: Path): void {
-  if (variable.pattern !== undefined && regexpOf(variable.pattern) === undefined)
-    context.reporter.report('SBX2002', [...path, 'pattern'], {
-      detail: `${quoted(variable.pattern)} is not a regular expression that sbx takes: groups without a repetition, at most three repetitions.`,
-    });
+  const wrong = variable.pattern === undefined ? undefined : patternProblem(context, variable.pattern);
+  if (wrong !== undefined) context.reporter.report('SBX2002', [...path, 'pattern'], { detail: wrong });
   const { minimum, maximum } = variable;
   if (minimum !== undefined && maximum !== undefined && minimum > maximum)
     context.reporter.report('SBX2002', [...path, 'minimum'], {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { expandText, problemsOf, vmsOf, withImage } from '../../support/expanding.ts';
+import { expandText, patternsOf, problemsOf, vmsOf, withImage } from '../../support/expanding.ts';
 
 t.test('everything a VM leaves out has a default', async (t) => {
   const found = expandText(
@@ -120,11 +120,21 @@ t.test('a value that does not fit its variable is refused', async (t) => {
     ['type: list, enum: [a, b]', 'a,c', false],
     ['pattern: "[a-z]+"', 'abc', true],
     ['pattern: "[a-z]+"', 'abc1', false],
-    ['pattern: "(a+)+$"', 'aaaa', false],
+    ['pattern: "(a+)+$"', 'aaaa', true],
+    ['pattern: "a|ab"', 'ab', true],
+    ['pattern: "b"', 'abc', false],
+    ['pattern: "(?<y>[0-9]{4})-\\\\u0041"', '2026-A', true],
+    ['pattern: "(?=a)a"', 'a', false],
+    ['pattern: "(a)\\\\1"', 'aa', false],
+    ['pattern: "("', 'a', false],
+    ['type: list, pattern: "[a-z]+"', 'a,b', true],
+    ['type: list, pattern: "[a-z]+"', 'a,1', false],
+    ['pattern: "((a{1,1000}){1,1000})"', 'a', false],
   ];
   for (const [declaration, value, fits] of cases) {
     const problems = problemsOf(declare(declaration), {
       variables: { flags: { v: value }, files: [], environment: {} },
+      patterns: await patternsOf(declare(declaration)),
     });
     t.strictSame(
       [...new Set(problems.map((each) => each.slice(0, 7)))],
