@@ -28,14 +28,15 @@ export class Tally {
     for (const step of plan.steps) this.#count(`step ${step.action.op}`);
   }
 
-  /** What occurred less than so often, though files alone can lead to it on this driver: only a repair resumes. */
-  rare(least: number): readonly string[] {
-    const wanted = [
-      ...actions.map((action) => `action ${action}`),
-      ...impacts.map((impact) => `impact ${impact}`),
-      ...stepKinds.filter((op) => op !== 'vm.resume').map((op) => `step ${op}`),
+  /** What occurred less than so often, though files alone can lead to it: only a repair resumes. */
+  rare(least: { readonly changes: number; readonly steps: number }): readonly string[] {
+    const changes = [...actions.map((action) => `action ${action}`), ...impacts.map((impact) => `impact ${impact}`)];
+    const steps = stepKinds.filter((op) => op !== 'vm.resume').map((op) => `step ${op}`);
+    const times = (name: string): number => this.#counts.get(name) ?? 0;
+    return [
+      ...changes.filter((name) => times(name) < least.changes),
+      ...steps.filter((name) => times(name) < least.steps),
     ];
-    return wanted.filter((name) => (this.#counts.get(name) ?? 0) < least);
   }
 
   /** For people. */
