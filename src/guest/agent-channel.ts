@@ -7,11 +7,14 @@ import type { Json } from '../core/json.ts';
 
 /** Most bytes of one answer; the agent itself cuts the output of a command at 16 MiB. */
 const lineLimit = 64 * 1024 * 1024;
+/** Most lines, and bytes of them, that are no answer to one request: leftovers of former clients, and noise. */
+const strayLimit = { lines: 10_000, bytes: 2 * lineLimit } as const;
 /** Before the answer to guest-sync-delimited (QEMU Guest Agent protocol reference). */
 const delimiter = 0xff;
 
 interface Waiting {
-  readonly accept: (line: Buffer) => void;
+  /** Whether the line is the answer */
+  readonly accept: (line: Buffer) => boolean;
   readonly fail: (error: SbxError) => void;
 }
 
@@ -30,6 +33,8 @@ export class LineChannel implements AgentChannel {
   readonly #timeoutMs: number;
   #chunks: Buffer[] = [];
   #size = 0;
+  /** What came since the last request and answered none: a guest that never falls silent is not listened to for ever */
+  #stray = { lines: 0, bytes: 0 };
   #waiting: Waiting | undefined;
   #ended: SbxError | undefined;
   /** Keeps requests apart: each waits for the one before */
@@ -116,13 +121,15 @@ export class LineChannel implements AgentChannel {
         this.#end(late);
         this.#stream.destroy();
       }, timeoutMs);
-      const accept = (line: Buffer): void => {
-        if (!accepts(line)) return;
+      const accept = (line: Buffer): boolean => {
+        if (!accepts(line)) return false;
         clearTimeout(timer);
         this.#waiting = undefined;
         resolve(line);
+        return true;
       };
       this.#waiting = { accept, fail };
+      this.#stray = { lines: 0, bytes: 0 };
       this.#stream.write(bytes);
     });
   }
@@ -134,12 +141,26 @@ export class LineChannel implements AgentChannel {
       this.#chunks = [];
       this.#size = 0;
       rest = rest.subarray(end + 1);
-      this.#waiting?.accept(line);
+      if (this.#ended !== undefined) return;
+      if (this.#waiting?.accept(line) !== true && this.#isFlood(line.length)) {
+        this.#refuse('the guest agent sends without end what nobody asked for');
+        return;
+      }
     }
     if (rest.length > 0) this.#chunks.push(rest);
     this.#size += rest.length;
-    if (this.#size <= lineLimit) return;
-    this.#end(new SbxError('SBX8002', `the guest agent sent a line of more than ${lineLimit} bytes`));
+    if (this.#size > lineLimit) this.#refuse(`the guest agent sent a line of more than ${lineLimit} bytes`);
+  }
+
+  #isFlood(bytes: number): boolean {
+    this.#stray.lines += 1;
+    this.#stray.bytes += bytes;
+    return this.#stray.lines > strayLimit.lines || this.#stray.bytes > strayLimit.bytes;
+  }
+
+  #refuse(message: string): void {
+    this.#end(new SbxError('SBX8002', message));
+    this.#chunks = [];
     this.#stream.destroy();
   }
 

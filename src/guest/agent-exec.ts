@@ -9,10 +9,13 @@ export interface ExecOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Standard input; none means an empty one */
   readonly input?: Uint8Array;
-  /** Kills the command after this many `ms`; default none */
+  /** Kills the command after this many `ms`; default a day */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
+
+/** An agent can say for ever that a command still runs: whoever gives no limit gets this one. */
+const longestMs = 24 * 60 * 60_000;
 
 /** How a command ended and what it wrote. The agent keeps at most 16 MiB of each stream; `truncated` says that it cut. */
 export type ExecResult = ({ readonly exitCode: number } | { readonly signal: number }) & {
@@ -31,13 +34,15 @@ export async function execInGuest(
   options: ExecOptions,
 ): Promise<ExecResult> {
   const pid = await start(channel, argv, options);
-  const end = performance.now() + (options.timeoutMs ?? Number.POSITIVE_INFINITY);
+  const timeoutMs = options.timeoutMs ?? longestMs;
+  const end = performance.now() + timeoutMs;
   try {
     for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 1.5, 200)) {
       const status = asRecord(await channel.request('guest-exec-status', { pid }));
       if (status['exited'] === true) return resultOf(status);
+      if (status['exited'] !== false) throw nonsense('guest-exec-status', status);
       if (performance.now() >= end)
-        throw new SbxError('SBX8003', `${argv.join(' ')} did not end within ${options.timeoutMs} ms in the guest`);
+        throw new SbxError('SBX8003', `${argv.join(' ')} did not end within ${timeoutMs} ms in the guest`);
       const restMs = Math.max(1, Math.min(pauseMs, end - performance.now()));
       await delay(restMs, undefined, options.signal === undefined ? {} : { signal: options.signal });
     }
@@ -57,7 +62,13 @@ async function start(channel: AgentChannel, argv: readonly string[], options: Ex
   if (options.input !== undefined && options.input.length > 0)
     request['input-data'] = Buffer.from(options.input).toString('base64');
   const answer = asRecord(await channel.request('guest-exec', request));
-  return Number(answer['pid']);
+  const { pid } = answer;
+  if (typeof pid !== 'number' || !Number.isInteger(pid) || pid < 1) throw nonsense('guest-exec', answer);
+  return pid;
+}
+
+function nonsense(command: string, answer: Json): SbxError {
+  return new SbxError('SBX8002', `the guest agent answers ${command} with ${JSON.stringify(answer).slice(0, 100)}`);
 }
 
 function resultOf(status: Readonly<Record<string, Json>>): ExecResult {
@@ -67,9 +78,10 @@ function resultOf(status: Readonly<Record<string, Json>>): ExecResult {
     stderr: bytes('err-data'),
     truncated: status['out-truncated'] === true || status['err-truncated'] === true,
   };
-  return typeof status['signal'] === 'number'
-    ? { signal: status['signal'], ...output }
-    : { exitCode: Number(status['exitcode'] ?? 0), ...output };
+  const { signal, exitcode } = status;
+  if (typeof signal === 'number') return { signal, ...output };
+  if (typeof exitcode !== 'number' || !Number.isInteger(exitcode)) throw nonsense('guest-exec-status', status);
+  return { exitCode: exitcode, ...output };
 }
 
 function asRecord(value: Json): Readonly<Record<string, Json>> {

@@ -153,3 +153,82 @@ t.test('waiting goes on until the agent is there, and says at the end what it sa
   setTimeout(() => controller.abort(), 50);
   await t.rejects(waitForAgent(never, { timeoutMs: 9000 }, controller.signal), { name: 'AbortError' });
 });
+
+/** A guest that means harm: it makes of each request whatever lines it likes. */
+function hostileAgent(answer: (execute: string) => Iterable<string>): {
+  readonly open: () => Promise<Duplex>;
+  readonly asked: () => number;
+} {
+  let asked = 0;
+  const said = (line: string): Iterable<string> => {
+    const { execute, arguments: args = {} } = JSON.parse(line);
+    asked += 1;
+    return execute === 'guest-sync-delimited' ? [`\xff{"return":${args.id}}\n`] : answer(execute);
+  };
+  const open = async (): Promise<Duplex> => {
+    const client: Duplex = new Duplex({
+      read: () => undefined,
+      write: (chunk: Buffer, _encoding, done) => {
+        for (const line of chunk.toString('latin1').replace(/^\xff/, '').trim().split('\n'))
+          for (const words of said(line)) if (!client.destroyed) client.push(words, 'latin1');
+        done();
+      },
+    });
+    return client;
+  };
+  return { open, asked: () => asked };
+}
+
+t.test('an agent that answers without end is given up', async (t) => {
+  const answers: Readonly<Record<string, (execute: string) => Iterable<string>>> = {
+    'yes to everything': () => ['{"return":{}}\n'],
+    'a list': () => ['{"return":[]}\n'],
+    'a process that is none': () => ['{"return":{"pid":-1}}\n'],
+    'an end without a code': (execute) =>
+      execute === 'guest-exec' ? ['{"return":{"pid":7}}\n'] : ['{"return":{"exited":true}}\n'],
+    'a state that is none': (execute) =>
+      execute === 'guest-exec' ? ['{"return":{"pid":7}}\n'] : ['{"return":{"exited":"soon"}}\n'],
+    'lines that are no answer': function* () {
+      for (let line = 0; line < 50_000; line += 1) yield 'noise\n';
+    },
+    'much that is no answer': function* () {
+      for (let piece = 0; piece < 300; piece += 1) yield `${'n'.repeat(1024 * 1024)}\n`;
+    },
+    'a line without end': function* () {
+      for (let piece = 0; piece < 300; piece += 1) yield 'n'.repeat(1024 * 1024);
+    },
+  };
+  for (const [name, answer] of Object.entries(answers)) {
+    const agent = hostileAgent(answer);
+    const session = await openAgentSession(agent.open, limits);
+    await t.rejects(session.exec(['true']), { code: 'SBX8002' }, name);
+    t.ok(agent.asked() < 20, `${name}: ${agent.asked()} questions`);
+    session.close();
+  }
+});
+
+t.test('a file that never ends, or comes in crumbs, is given up', async (t) => {
+  const content = (bytes: number): string =>
+    `{"return":{"buf-b64":"${Buffer.alloc(bytes, 'x').toString('base64')}","eof":false,"count":${bytes}}}\n`;
+  const reads: Readonly<Record<string, number>> = { crumbs: 1, whole: 256 * 1024, 'more than asked': 512 * 1024 };
+  for (const [name, bytes] of Object.entries(reads)) {
+    const line = content(bytes);
+    const agent = hostileAgent((execute) => [execute === 'guest-file-open' ? '{"return":1}\n' : line]);
+    const session = await openAgentSession(agent.open, limits);
+    await t.rejects(session.readText('/proc/meminfo'), { code: 'SBX8002' }, name);
+    t.ok(agent.asked() < 1100, `${name}: ${agent.asked()} questions`);
+    session.close();
+  }
+  for (const count of [0, -1, 0.5, 1e9, null, '1']) {
+    const said = JSON.stringify({ return: { count } });
+    const agent = hostileAgent((execute) => [execute === 'guest-file-open' ? '{"return":1}\n' : `${said}\n`]);
+    const session = await openAgentSession(agent.open, limits);
+    await t.rejects(session.writeFile('/f', [Buffer.from('text')]), { code: 'SBX8002' }, String(count));
+    session.close();
+  }
+  const crumb = hostileAgent((execute) => [
+    execute === 'guest-file-open' ? '{"return":1}\n' : '{"return":{"count":1}}\n',
+  ]);
+  const session = await openAgentSession(crumb.open, limits);
+  await t.rejects(session.writeFile('/f', [Buffer.alloc(5000)]), { code: 'SBX8002', message: /few bytes/ });
+});
