@@ -18,13 +18,12 @@ vms:
     cpus: 1
     memory: 256MiB
     networks: { lan: {} }
-    ready: { boot: true }          # apply waits until the guest answers
 `,
   pair: `networks:
   lan: { mode: isolated }          # between the VMs only
 
 templates:
-  small: { image: base, cpus: 1, memory: 256MiB, ready: { boot: true } }
+  small: { image: base, cpus: 1, memory: 256MiB }
 
 vms:
   db:
@@ -55,6 +54,5 @@ vms:
       data: { volume: data }
     networks:
       lan: { ports: ["8080:80"] }  # 127.0.0.1:8080 of this host leads to port 80 of the guest
-    ready: { boot: true }
 `,
 };

@@ -89,7 +89,10 @@ export interface DesiredVm extends DesiredCommon {
   readonly env: ReadonlyMap<string, Text>;
   readonly state: 'running' | 'stopped';
   readonly onExit: 'restart' | 'keep';
+  /** Absent: nobody waits for it */
   readonly ready?: Ready;
+  /** Whether the file says nothing about it, so that its image decided */
+  readonly readyByDefault: boolean;
   readonly dependsOn: readonly { readonly address: Address; readonly until: 'started' | 'ready' }[];
   readonly lifecycle: Lifecycle;
 }

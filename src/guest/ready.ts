@@ -30,7 +30,7 @@ export async function waitUntilReady(ready: Ready, context: ReadyContext): Promi
     context.signal?.throwIfAborted();
     const seen = describeError(cause);
     throw new SbxError('SBX8004', `${describeReady(ready)} not within ${ready.timeoutMs} ms: ${seen}`, {
-      hint: 'The log of the VM may say why, and ready: timeout gives it longer.',
+      hint: 'The log of the VM may say why, and ready: timeout gives it longer. A guest without an agent takes ready: none.',
     });
   }
 }

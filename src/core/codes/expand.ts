@@ -144,6 +144,7 @@ export const expandCodes = {
   SBX2602: {
     severity: 'warning',
     summary: 'Nothing to wait for',
-    meaning: 'A VM waits until another is ready, and that one does not say when it is: started counts then.',
+    meaning:
+      'A VM waits until another is ready, and that one says ready: none, or boots from files of its own and does not say when it is: started counts then.',
   },
 } as const satisfies Record<string, CodeEntry>;

@@ -8,6 +8,7 @@ import { own, type RawValue } from '../load/raw.ts';
 import type { Context, Group } from './context.ts';
 import { undeclared } from './problem.ts';
 import { substituteOpen } from './substitute.ts';
+import { carriesAgent } from './vm-values.ts';
 
 const mostDependencies = 1_000_000;
 
@@ -82,11 +83,21 @@ function wantedOf(context: Context, group: Group): ReadonlyMap<string, 'started'
 
 function warnWithoutReady(context: Context, text: string, path: Path): void {
   const other = context.groups.get(parseAddress(text)?.name ?? '');
-  if (other === undefined || other.raw.ready !== undefined) return;
+  if (other === undefined || isWaitedFor(context, other)) return;
+  const why =
+    other.raw.ready === 'none' ? 'says ready: none' : 'boots from files of your own and does not say when it is ready';
   context.reporter.report('SBX2602', path, {
-    detail: `"${other.name}" does not say when it is ready, so that started counts.`,
-    hint: 'add ready: { boot: true } to it',
+    detail: `"${other.name}" ${why}, so that started counts.`,
+    hint: 'if its guest has an agent, give it ready: { boot: true }',
   });
+}
+
+/** Whether the VMs of a group count as ready at some time after their start. */
+function isWaitedFor(context: Context, { raw }: Group): boolean {
+  if (raw.ready !== undefined) return raw.ready !== 'none';
+  const image = raw.image === undefined ? undefined : context.images.get(raw.image);
+  // An image that is named by a reference, or by mistake, is looked at when the VM itself is.
+  return image === undefined || carriesAgent(context, image.address);
 }
 
 /** The addresses that a name stands for: all VMs of a group, or the one with the key. */

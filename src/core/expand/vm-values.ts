@@ -97,8 +97,29 @@ function volumeDisk(context: Context, name: string, readonly: boolean, path: Pat
   return undefined;
 }
 
-/** When the VM counts as ready; SBX2502, SBX2506. */
-export function readyOf(context: Context, raw: RawReady, path: Path): Ready | undefined {
+/** What the images of sbx are waited for, since all of them carry the agent. One object, since many VMs have it. */
+const bootReady: Ready = { type: 'boot', timeoutMs: defaults.readyTimeoutMs };
+
+/** When the VM counts as ready, with what its image means by saying nothing; SBX2502, SBX2506. */
+export function readinessOf(
+  context: Context,
+  raw: RawVm,
+  image: Address,
+  path: Path,
+): Pick<DesiredVm, 'ready' | 'readyByDefault'> {
+  if (raw.ready === 'none') return { readyByDefault: false };
+  if (raw.ready === undefined)
+    return { readyByDefault: true, ...(carriesAgent(context, image) ? { ready: bootReady } : {}) };
+  const ready = readyOf(context, raw.ready, [...path, 'ready']);
+  return { readyByDefault: false, ...(ready === undefined ? {} : { ready }) };
+}
+
+/** Whether a guest of the image has an agent that answers. What is in files of one's own is not known. */
+export function carriesAgent(context: Context, image: Address): boolean {
+  return context.images.get(image.slice('image.'.length))?.source.type === 'build';
+}
+
+function readyOf(context: Context, raw: RawReady, path: Path): Ready | undefined {
   const ways = (['boot', 'tcp', 'http', 'exec'] as const).filter((way) => raw[way] !== undefined);
   const timeoutMs =
     raw.timeout === undefined ? defaults.readyTimeoutMs : durationOf(context, raw.timeout, [...path, 'timeout']);

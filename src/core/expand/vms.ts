@@ -11,7 +11,7 @@ import type { GroupLinks } from './dependencies.ts';
 import { undeclared } from './problem.ts';
 import { fitsSchema } from './resolved.ts';
 import { substitute, substituteOpen } from './substitute.ts';
-import { cpusOf, disksOf, lifecycleOf, memoryOf, readyOf } from './vm-values.ts';
+import { cpusOf, disksOf, lifecycleOf, memoryOf, readinessOf } from './vm-values.ts';
 
 /** A VM without references. Keys whose references failed are left out, so that the others are checked all the same. */
 interface ResolvedVm {
@@ -47,7 +47,6 @@ export function desiredVm(context: Context, instance: Instance, links: GroupLink
   checkIgnored(context, raw, path);
   const cpus = cpusOf(context, raw, path);
   const memory = memoryOf(context, raw, path);
-  const ready = raw.ready === undefined ? undefined : readyOf(context, raw.ready, [...path, 'ready']);
   const nics = nicsOf(context, instance, path);
   if (image === undefined) return undefined;
   return {
@@ -64,7 +63,7 @@ export function desiredVm(context: Context, instance: Instance, links: GroupLink
     env: envOf(raw, resolved.sensitive),
     state: raw.state === 'stopped' ? 'stopped' : 'running',
     onExit: raw.on_exit === 'keep' ? 'keep' : 'restart',
-    ...(ready === undefined ? {} : { ready }),
+    ...readinessOf(context, raw, image, path),
     dependsOn: links.dependsOn,
     lifecycle: lifecycleOf(raw.lifecycle, links.triggers),
   };

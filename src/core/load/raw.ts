@@ -74,7 +74,7 @@ export interface RawTemplate {
   readonly memory?: string | { readonly size: string; readonly max?: string };
   readonly disks?: RawMap<RawDisk>;
   readonly networks?: RawMap<RawNic>;
-  readonly ready?: RawReady;
+  readonly ready?: RawReady | 'none';
   readonly depends_on?: RawMap<string> | readonly string[];
   readonly env?: RawMap<Scalar>;
   readonly lifecycle?: RawLifecycle;

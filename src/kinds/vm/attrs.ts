@@ -25,11 +25,26 @@ export function toVmAttrs(desired: DesiredVm, context: PlanContext): VmAttrs {
     state: desired.state,
     hold: context.options.holds.get(desired.address) ?? recorded?.attrs.hold ?? false,
     onExit: desired.onExit,
-    ready: desired.ready ?? null,
+    ready: readyAttr(desired, recorded),
     lifecycle: desired.lifecycle,
     driver: context.capabilities?.driver ?? recorded?.attrs.driver ?? 'qemu',
   };
   return recorded === undefined ? attrs : withRoom(keepIgnored(attrs, recorded));
+}
+
+/**
+ * What is waited for. What the image means by default takes hold when the VM boots: one that runs unwaited already, as older
+ * versions of sbx started it, is as the file wants it.
+ */
+function readyAttr({ ready, readyByDefault, lifecycle }: DesiredVm, recorded: VmRecord | undefined): VmAttrs['ready'] {
+  const { attrs } = recorded ?? {};
+  if (readyByDefault && attrs !== undefined && (attrs.ready === null || keepsImage(lifecycle))) return attrs.ready;
+  return ready ?? null;
+}
+
+/** Whether the VM goes on booting from what it booted from, whatever the file says. */
+function keepsImage({ ignoreChanges }: DesiredVm['lifecycle']): boolean {
+  return ignoreChanges.includes('image');
 }
 
 function toEnvAttrs(desired: DesiredVm, context: PlanContext): VmAttrs['env'] {
@@ -38,11 +53,18 @@ function toEnvAttrs(desired: DesiredVm, context: PlanContext): VmAttrs['env'] {
 
 /**
  * The attributes of a VM that is about to boot: sensitive values under `ignore_changes` are those of the file again, since what
- * they were is kept nowhere. Gives the very same attributes where that changes nothing.
+ * they were is kept nowhere, and it is waited for as its image means it. Gives the very same attributes where that changes nothing.
  */
-export function withSecretsOfFile(address: Address, attrs: VmAttrs, context: PlanContext): VmAttrs {
+export function asItBoots(address: Address, attrs: VmAttrs, context: PlanContext): VmAttrs {
   const desired = context.desired.get(address);
   if (desired?.kind !== 'vm') return attrs;
+  const known = withSecretsOfFile(desired, attrs, context);
+  const { ready, readyByDefault, lifecycle } = desired;
+  if (!readyByDefault || ready === undefined || known.ready !== null || known.image !== desired.image) return known;
+  return lifecycle.ignoreChanges.includes('ready') ? known : { ...known, ready };
+}
+
+function withSecretsOfFile(desired: DesiredVm, attrs: VmAttrs, context: PlanContext): VmAttrs {
   const wanted = toEnvAttrs(desired, context);
   const lost = Object.entries(attrs.env).filter(
     ([name, text]) => typeof text !== 'string' && !isSame(text, wanted[name]),

@@ -10,7 +10,7 @@ import { absent, isSame, shown } from '../../core/plan/values.ts';
 import type { VmAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
 import { costOf, impactTable } from '../impacts.ts';
-import { toVmAttrs, vmDependsOn, withSecretsOfFile } from './attrs.ts';
+import { asItBoots, toVmAttrs, vmDependsOn } from './attrs.ts';
 import { fieldChanges, priorAttrs, shapeDrift, shapeOf, unrecordedFields } from './diff.ts';
 import { linkStateOf } from './links.ts';
 import { type RunState, runStateOf } from './run-state.ts';
@@ -29,7 +29,7 @@ export const vmRules: KindRules<'vm'> = {
     const observation = context.observed.vms.get(address) ?? { state: 'absent' };
     if (record.status !== 'ready' && context.options.only) return refusePower(record, context);
     if (record.status !== 'ready')
-      return createAgain(subject, withSecretsOfFile(address, attrs, context), record, observation, context);
+      return createAgain(subject, asItBoots(address, attrs, context), record, observation, context);
     return change(subject, attrs, record, observation, context);
   },
 };
@@ -65,6 +65,7 @@ function creationFields(attrs: VmAttrs): readonly FieldChange[] {
       ...(unit === undefined ? {} : { unit }),
     };
   };
+  const readyFields = attrs.ready === null ? [] : [field('ready', attrs.ready)];
   return [
     field('image', attrs.image),
     field('cpus', attrs.cpus.count),
@@ -73,7 +74,7 @@ function creationFields(attrs: VmAttrs): readonly FieldChange[] {
       field(`disks.${name}`, disk.sizeBytes ?? disk.type, disk.sizeBytes === null ? undefined : 'bytes'),
     ),
     ...Object.entries(attrs.nics).map(([name, nic]) => field(`networks.${name}`, nic.ip)),
-    ...(shallRun(attrs) ? [] : [field('state', 'stopped')]),
+    ...(shallRun(attrs) ? readyFields : [field('state', 'stopped')]),
   ];
 }
 
@@ -162,7 +163,7 @@ function change(
   const found = compare(subject, attrs, record, observation, context);
   const { fields, drift, impact, forced, run, alive } = found;
   if (fields.length === 0 && forced === undefined) return { steps: [], drift };
-  const fresh = boots(found) ? withSecretsOfFile(address, attrs, context) : attrs;
+  const fresh = boots(found) ? asItBoots(address, attrs, context) : attrs;
   if (fresh !== attrs) return change(subject, fresh, record, observation, context);
   if (impact === 'replace' || forced !== undefined) return replacement(subject, attrs, record, found, context);
   const { prior, unplugged } = found;

@@ -108,8 +108,12 @@ t.test('depends_on names VMs, all of a group or one', async (t) => {
   ]);
   t.match(problemsOf(text.replace('depends_on: [web]', 'depends_on: [wbe]')), ['SBX2104 7:34']);
   t.match(problemsOf(text.replace('web[1]', 'web[7]')), [/^SBX2104/]);
-  const waits = expandText(text.replace(', ready: { boot: true }', ''));
-  t.match(waits, { ok: true, warnings: [{ code: 'SBX2602' }] }, 'waiting for what never says that it is ready');
+  const saying = (words: string) => expandText(text.replace(', ready: { boot: true }', words));
+  t.match(saying(', ready: none'), { ok: true, warnings: [{ code: 'SBX2602' }] }, 'what is never ready');
+  t.match(saying(''), { ok: true, warnings: [] }, 'an image of sbx is waited for');
+  const own = text.replace('build: tiny', 'kernel: ./vmlinuz');
+  t.match(expandText(own.replace(', ready: { boot: true }', '')), { ok: true, warnings: [{ code: 'SBX2602' }] });
+  t.match(expandText(own), { ok: true, warnings: [] }, 'files of your own are when they say so');
 });
 
 t.test('VMs that wait for each other are shown as a circle', async (t) => {
@@ -168,6 +172,28 @@ t.test('images name a recipe or files in allowed folders', async (t) => {
     'version: 1\nname: a\nimages: { i: { kernel: k } }\nvms: { v: { image: i, disks: { root: { size: 1GiB } } } }\n';
   t.match(problemsOf(without), [/^SBX2502/], 'an image without a disk has no root');
   t.strictSame([...(vmsOf(without.replace(/, disks.*? } }/, ''))['vm.v']?.disks ?? [])], []);
+});
+
+t.test('what says nothing of ready is waited for when its image brings the agent', async (t) => {
+  const of = (text: string) => {
+    const { ready, readyByDefault } = vmsOf(text)['vm.web'] ?? {};
+    return { ready, readyByDefault };
+  };
+  const boot = { type: 'boot', timeoutMs: 120_000 };
+  const own = (text: string): string => text.replace('build: tiny', 'kernel: ./vmlinuz');
+  t.strictSame(of(vm('cpus: 1')), { ready: boot, readyByDefault: true });
+  t.strictSame(of(own(vm('cpus: 1'))), { ready: undefined, readyByDefault: true });
+  t.strictSame(of(vm('ready: none')), { ready: undefined, readyByDefault: false });
+  t.strictSame(of(vm('ready: "${var.how}"', 'variables: { how: { type: string, default: none } }\n')), {
+    ready: undefined,
+    readyByDefault: false,
+  });
+  t.strictSame(of(own(vm('ready: { boot: true }'))), { ready: boot, readyByDefault: false });
+  const template = (settings: string): string =>
+    withImage(`templates: { small: { image: base, ready: none } }\nvms: { web: { template: small${settings} } }\n`);
+  t.match(of(template('')), { ready: undefined });
+  t.match(of(template(', ready: { tcp: 80 }')), { ready: { type: 'tcp', port: 80 } });
+  t.match(problemsOf(vm('ready: never')), [/^SBX120/]);
 });
 
 t.test('ready takes each of its forms', async (t) => {

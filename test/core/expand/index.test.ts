@@ -37,6 +37,8 @@ t.test('everything a VM leaves out has a default', async (t) => {
     env: new Map(),
     state: 'running',
     onExit: 'restart',
+    ready: { type: 'boot', timeoutMs: 120_000 },
+    readyByDefault: true,
     dependsOn: [],
     lifecycle: { preventDestroy: false, ignoreChanges: [], replaceTriggeredBy: [] },
   });

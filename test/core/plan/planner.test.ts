@@ -269,12 +269,40 @@ t.test('a VM that was started and never seen ready is waited for by the next app
   t.match(start?.after, { pending: { step: 'vm.db/vm.ready', op: 'vm.ready' } }, 'its start says what has to follow');
   t.ok(plan.steps.some(({ id }) => id === 'vm.db/vm.ready'));
   t.match(
-    plan.steps.find(({ id }) => id === 'vm.web/vm.start')?.after,
+    mustPlan({ to: unwaited }).steps.find(({ id }) => id === 'vm.web/vm.start')?.after,
     { pending: undefined },
-    'where that is asked for',
+    'where somebody waits',
   );
   const left = mustPlan({ from: cutShort(world, 'db', 'vm.ready'), to: shop });
   t.strictSame(left.changes.map(changeLine), ['update vm.db live: ready']);
+});
+
+/** The same file with a VM that nobody waits for. */
+const unwaited = shop.replace('cpus: 1\n', 'cpus: 1\n    ready: none\n');
+
+t.test('a VM of an image with the agent is waited for, unless the file says otherwise', async (t) => {
+  const readyOf = (to: string): unknown =>
+    mustPlan({ to }).changes.flatMap((change) =>
+      change.address === 'vm.web' && 'fields' in change ? change.fields.filter(({ field }) => field === 'ready') : [],
+    );
+  const waits = (to: string): boolean => mustPlan({ to }).steps.some(({ id }) => id === 'vm.web/vm.ready');
+  t.ok(waits(shop));
+  t.match(readyOf(shop), [{ field: 'ready', to: { value: { type: 'boot', timeoutMs: 120_000 } } }], 'and shows it');
+  t.notOk(waits(unwaited));
+  t.strictSame(readyOf(unwaited), []);
+  t.notOk(waits(shop.replace('build: tiny', 'kernel: ./vmlinuz')), 'a kernel of its own may have no agent');
+});
+
+t.test('a VM that ran before there was a default is as it is, until it boots', async (t) => {
+  const old = applied(unwaited);
+  t.ok(isEmptyPlan(mustPlan({ from: old, to: shop })), 'nothing changes');
+  const plan = mustPlan({ from: old, to: shop.replace('memory: 256MiB\n', 'memory: 512MiB\n') });
+  t.strictSame(plan.changes.map(changeLine), ['update vm.web restart: memory.size, memory.max, ready']);
+  t.ok(
+    plan.steps.some(({ id }) => id === 'vm.web/vm.ready'),
+    'then it is waited for',
+  );
+  t.strictSame(mustPlan({ from: applied(shop), to: unwaited }).changes.map(changeLine), ['update vm.web live: ready']);
 });
 
 t.test('a paused VM goes on', async (t) => {
