@@ -32,7 +32,8 @@ export interface DiskSpec {
   /** Device name of the file, also the serial that the guest sees; [a-z][a-z0-9-]*, at most 20 */
   readonly id: string;
   readonly path: string;
-  readonly format: 'raw' | 'qcow2';
+  /** The only one: in a raw file nothing that a guest writes can name another file */
+  readonly format: 'raw';
   readonly readonly: boolean;
 }
 

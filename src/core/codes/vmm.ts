@@ -52,4 +52,10 @@ export const vmmCodes = {
     summary: 'Console not available',
     meaning: 'The VM has no interactive console, or it cannot be opened by this user.',
   },
+  SBX5010: {
+    severity: 'error',
+    summary: 'Disk is not what it is given as',
+    meaning:
+      'A raw disk begins like an image of another kind, which its guest wrote, and this VMM would open it as that: such an image can name any file of the host.',
+  },
 } as const satisfies Record<string, CodeEntry>;

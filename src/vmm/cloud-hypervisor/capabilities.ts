@@ -75,6 +75,10 @@ function notesOf(version: Version, features: Features): readonly string[] {
       ({ from, until }) => isAtLeast(version, from.major, from.minor) && !isAtLeast(version, until.major, until.minor),
     )
     .map(({ note }) => note);
+  if (!features.imageType)
+    notes.push(
+      'takes disks for what a guest writes on them: one that you do not trust can read files of this host after a reboot; needs 50.1',
+    );
   if (!features.bzImage) notes.push('boots only kernels in ELF form (vmlinux with a PVH note); bzImage needs 39.0');
   if (!features.cpuRemovalGuard) notes.push('cannot take vCPUs away safely; needs 35.0');
   if (!features.diskResize) notes.push('cannot grow disks of a running VM; needs 50.0');

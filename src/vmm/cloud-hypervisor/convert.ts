@@ -58,11 +58,7 @@ export function toDiskConfig(disk: DiskSpec, features: Features): DiskConfig {
   return {
     ...base,
     ...(features.diskSerial ? { serial: disk.id } : {}),
-    ...(features.imageType
-      ? disk.format === 'qcow2'
-        ? { image_type: 'Qcow2' as const, backing_files: true }
-        : { image_type: 'Raw' as const }
-      : {}),
+    ...(features.imageType ? { image_type: 'Raw' as const } : {}),
   };
 }
 

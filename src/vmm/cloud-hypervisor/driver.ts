@@ -7,6 +7,7 @@ import { openAgent, openPty } from './agent.ts';
 import { apiSocketOf, filesOf } from './argv.ts';
 import { diskWireId, nicWireId, toDiskConfig, toNetConfig } from './convert.ts';
 import { addDevice, removeDevice } from './devices.ts';
+import { refuseForged } from './disk-content.ts';
 import { observe } from './observe.ts';
 import { growDisk, resizeCpus, resizeMemory } from './resize.ts';
 import { ask, defaultLimits, type Limits, readInfo, type Session, withSession } from './session.ts';
@@ -53,8 +54,10 @@ export function createCloudHypervisorDriver(
     resume: (ref) => setState(ref, 'vm.resume', 'Running'),
     resizeCpus: (ref, count) => within(ref, (session) => resizeCpus(session, count)),
     resizeMemory: (ref, sizeBytes) => within(ref, (session) => resizeMemory(session, sizeBytes)),
-    attachDisk: (ref, disk) =>
-      within(ref, (session) => addDevice(session, 'vm.add-disk', toDiskConfig(disk, features))),
+    attachDisk: async (ref, disk) => {
+      await refuseForged([disk], version);
+      await within(ref, (session) => addDevice(session, 'vm.add-disk', toDiskConfig(disk, features)));
+    },
     detachDisk: (ref, id) => within(ref, (session) => removeDevice(session, diskWireId(id))),
     growDisk: (ref, id, sizeBytes) => within(ref, (session) => growDisk(session, id, sizeBytes, features)),
     attachNic: (ref, nic) => within(ref, (session) => addDevice(session, 'vm.add-net', tapConfig(nic))),

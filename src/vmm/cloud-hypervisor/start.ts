@@ -10,6 +10,7 @@ import { spawnDetached } from '../../host/processes.ts';
 import type { StartContext, Started, VmSpec } from '../driver.ts';
 import { filesOf, type VmFiles, vmmArgv } from './argv.ts';
 import { toVmConfig } from './convert.ts';
+import { refuseForged } from './disk-content.ts';
 import { endAndClean, findServing, processBehind, removeLeftovers } from './process.ts';
 import { readSocket } from './read-socket.ts';
 import { type Limits, withSession } from './session.ts';
@@ -29,6 +30,7 @@ export async function start(spec: VmSpec, context: StartContext, options: StartO
   checkPaths(files);
   checkNics(spec);
   await checkKernel(spec, options.version);
+  await refuseForged(spec.disks, options.version);
   await refuseSecond(files);
   await removeLeftovers(files);
   // Before the spawn: whoever comes after a crash in between knows that a process is to be looked for.

@@ -25,8 +25,7 @@ export interface DiskConfig {
   readonly readonly: boolean;
   readonly direct: false;
   readonly serial?: string;
-  readonly image_type?: 'Raw' | 'Qcow2';
-  readonly backing_files?: boolean;
+  readonly image_type?: 'Raw';
 }
 
 /** Body of `vm.add-net`, and a member of `net`. */

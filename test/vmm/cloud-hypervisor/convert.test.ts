@@ -18,7 +18,7 @@ const spec: VmSpec = {
   memory: { sizeBytes: 256 * mebibyte, maxBytes: 512 * mebibyte },
   disks: [
     { id: 'root', path: '/d/root.raw', format: 'raw', readonly: false },
-    { id: 'seed', path: '/d/seed.qcow2', format: 'qcow2', readonly: true },
+    { id: 'seed', path: '/d/seed.img', format: 'raw', readonly: true },
   ],
   nics: [{ id: 'lan', mac: '02:00:00:00:00:0A', connection: { type: 'tap', ifname: 'sbx123' } }],
 };
@@ -33,12 +33,11 @@ t.test('a VM on the newest release', async (t) => {
       { id: 'disk-root', path: '/d/root.raw', readonly: false, direct: false, serial: 'root', image_type: 'Raw' },
       {
         id: 'disk-seed',
-        path: '/d/seed.qcow2',
+        path: '/d/seed.img',
         readonly: true,
         direct: false,
         serial: 'seed',
-        image_type: 'Qcow2',
-        backing_files: true,
+        image_type: 'Raw',
       },
     ],
     net: [{ id: 'net-lan', tap: 'sbx123', mac: '02:00:00:00:00:0a', num_queues: 2 }],
@@ -54,7 +53,7 @@ t.test('fields that a release would ignore are not sent to it', async (t) => {
   const disk = (major: number, minor = 0) => toVmConfig(spec, files, features(major, minor), 'Off').disks?.[1];
   t.strictSame(Object.keys(disk(34) ?? {}), ['id', 'path', 'readonly', 'direct']);
   t.strictSame(Object.keys(disk(50) ?? {}), ['id', 'path', 'readonly', 'direct', 'serial']);
-  t.match(disk(50, 1), { image_type: 'Qcow2', backing_files: true });
+  t.match(disk(50, 1), { image_type: 'Raw' });
 });
 
 t.test('memory without room to grow has no hotplug, other room is rounded up and the maximum kept', async (t) => {

@@ -69,6 +69,8 @@ t.test('capabilities follow the release, and bad releases say so', async (t) => 
   t.strictSame(of(52, 1).notes, []);
   t.match(of(50, 2).notes.join(), /qcow2/);
   t.match(of(38).notes.join(), /vmlinux/);
+  t.match(of(50).notes.join(), /read files of this host/);
+  t.notMatch(of(50, 1).notes.join(), /read files of this host/);
   t.strictSame(of(53).notes, []);
   t.match(of(60).notes.join(), /newer than 53\.0/);
 });

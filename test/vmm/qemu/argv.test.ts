@@ -29,7 +29,7 @@ const full: VmSpec = {
   cpus: { count: 2, max: 4 },
   memory: { sizeBytes: 512 * mebibyte, maxBytes: 2048 * mebibyte },
   disks: [
-    { id: 'root', path: '/var/lib/sbx/shop/db/root.qcow2', format: 'qcow2', readonly: false },
+    { id: 'root', path: '/var/lib/sbx/shop/db/root.img', format: 'raw', readonly: false },
     { id: 'data', path: '/var/lib/sbx/volumes/a,b.raw', format: 'raw', readonly: true },
   ],
   nics: [tap],
