@@ -105,6 +105,11 @@ export interface SandboxLayout extends SandboxName {
 
 const namePattern = /^[a-z][a-z0-9-]{0,30}$/;
 const instancePattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,40}$/;
+/**
+ * What a path would mean something by: the end of an option or a list in those of Cloud Hypervisor and QEMU, a variable in
+ * those of ssh, the end of a line or of a text. Everything else, blanks included, is a name like any other.
+ */
+const syntax = /[\u0000-\u001f\u007f,"[\]]|\$\{/;
 const socketLimit = 100;
 /** `/` + 8 hex of the VM + `/` + the longest socket name in use, `vsock.sock_65535` */
 const socketRoom = 1 + 8 + 1 + 16;
@@ -114,7 +119,7 @@ export function isInstanceName(text: string): boolean {
   return instancePattern.test(text);
 }
 
-/** Paths of a sandbox. Names are checked again (SBX4009), since they become paths; SBX4007 when sockets would not fit. */
+/** Paths of a sandbox. Names are checked again (SBX4009), since they become paths; SBX4007 when sockets would not fit, SBX4012 when the home is no plain name. */
 export function sandboxLayout(home: Home, sandbox: SandboxName): Checked<SandboxLayout> {
   const { name, instance } = sandbox;
   if (!namePattern.test(name) || (instance !== undefined && !isInstanceName(instance))) return failed(badName(sandbox));
@@ -123,6 +128,8 @@ export function sandboxLayout(home: Home, sandbox: SandboxName): Checked<Sandbox
   const runDir = join(home.run, mark);
   const longest = Buffer.byteLength(runDir) + socketRoom;
   if (longest > socketLimit) return failed(tooLong(home, longest));
+  const odd = [home.state, home.run, home.cache].find((path) => syntax.test(path));
+  if (odd !== undefined) return failed(oddHome(odd));
   const states = statesDir(home);
   const dataDir = join(home.state, 'data', id);
   const volumesDir = join(home.state, 'volumes', id);
@@ -178,6 +185,13 @@ function badName({ name, instance }: SandboxName) {
   return diagnostic('SBX4009', {
     detail: `${JSON.stringify(instance === undefined ? name : `${name}@${instance}`)} cannot name a sandbox.`,
     hint: 'A name is a lower-case letter followed by at most 30 of a-z, 0-9 and -; an instance also takes A-Z, _ and .',
+  });
+}
+
+function oddHome(path: string) {
+  return diagnostic('SBX4012', {
+    detail: `${JSON.stringify(path)} holds a comma, a quote, a bracket, \${ or a control character, which VMMs and ssh read as syntax.`,
+    hint: 'Choose another home with --home or SBX_HOME.',
   });
 }
 

@@ -63,6 +63,12 @@ export const stateCodes = {
     summary: 'Host file is damaged',
     meaning: 'host.json of the home, which holds reserved ports, cannot be read. It may be deleted when no apply runs.',
   },
+  SBX4012: {
+    severity: 'error',
+    summary: 'Home path cannot be used',
+    meaning:
+      'The path of the home stands in options of VMMs and of ssh, which would read a comma, a quote, a bracket or a variable in it as something else.',
+  },
   SBX4020: {
     severity: 'error',
     summary: 'Cannot read saved plan',
