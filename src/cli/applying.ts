@@ -44,7 +44,7 @@ export async function applyMade(
   });
   if (!lock.ok) return lock;
   try {
-    const current = await confirm(workplace, request, made);
+    const current = await confirm(workplace, request, made, options.signal);
     return current.ok ? await carryOut(workplace, current.value, options) : current;
   } finally {
     lock.value.release();
@@ -60,14 +60,19 @@ export function shownPart(plan: Plan): string {
 }
 
 /** The plan as it is to be carried out. Under the lock: made again when it is not fresh or the state has moved. */
-async function confirm(workplace: Workplace, request: PlanRequest, made: MadePlan): Promise<Checked<MadePlan>> {
+async function confirm(
+  workplace: Workplace,
+  request: PlanRequest,
+  made: MadePlan,
+  signal: AbortSignal,
+): Promise<Checked<MadePlan>> {
   const snapshot = await readSnapshot(made.opened.layout);
   if (!snapshot.ok) return snapshot;
   const hadKey = (await readKey(workplace.home)) !== undefined;
   await ensureKey(workplace.home);
   const fresh = performance.now() - made.observedAtMs < freshMs && snapshot.value.stamp === made.opened.snapshot.stamp;
   if (fresh && hadKey) return ok(made);
-  const again = await makePlan(workplace, request);
+  const again = await makePlan(workplace, request, signal);
   if (!again.ok) return again;
   const moved = whatMoved(made.plan, again.value.plan);
   return moved === undefined
@@ -141,6 +146,7 @@ async function carryOut(workplace: Workplace, made: MadePlan, options: ApplyOpti
     outputs: complete ? outputs : (prior?.outputs ?? {}),
   };
   await writeState(layout, state);
+  await (await import('./image-usage.ts')).releaseCopies(layout.home, prior, state);
   // As if nothing had ever been applied: after a destroy, and after a first apply that was rolled back.
   if (resources.size === 0 && (plan.mode === 'destroy' || prior === undefined)) await removeState(layout);
   return ok(result, made.warnings);

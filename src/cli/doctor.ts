@@ -14,6 +14,7 @@ const otherPrograms = [
   { program: 'apt-get', package: 'apt', why: 'fetches the packages of which the tiny image is made' },
   { program: 'dpkg-deb', package: 'dpkg', why: 'unpacks them' },
   { program: 'mke2fs', package: 'e2fsprogs', why: 'makes root disks' },
+  { program: 'prlimit', package: 'util-linux', why: 'limits what qemu-img may write' },
   { program: 'qemu-img', package: 'qemu-utils', why: 'turns qcow2 images of your own into disks' },
 ] as const;
 

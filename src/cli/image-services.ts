@@ -7,7 +7,7 @@ import { ensureImage } from '../images/cache.ts';
 import { damagedFiles, type Manifest, readManifest } from '../images/manifest.ts';
 import { loadRecipe } from '../images/recipe.ts';
 import { imagesDir } from '../store/home.ts';
-import { listSandboxes } from '../store/list.ts';
+import { imageUsers } from './image-usage.ts';
 import type { ImageServices } from './services.ts';
 import type { Workplace } from './session.ts';
 
@@ -62,7 +62,7 @@ async function entries(workplace: Workplace): Promise<readonly Entry[]> {
     if (errnoOf(error) === 'ENOENT') return [];
     throw error;
   });
-  const users = await imageUsers(workplace);
+  const users = await imageUsers(workplace.home);
   const found: Entry[] = [];
   for (const name of names.filter((candidate) => /^[0-9a-f]{32}$/.test(candidate)).sort()) {
     const folder = join(parent, name);
@@ -77,20 +77,4 @@ async function entries(workplace: Workplace): Promise<readonly Entry[]> {
     });
   }
   return found;
-}
-
-/** Digest → sandboxes. A state that cannot be read counts as using everything: nothing is removed on a guess. */
-async function imageUsers(workplace: Workplace): Promise<ReadonlyMap<string, readonly string[]>> {
-  const users = new Map<string, string[]>();
-  for (const { layout, snapshot } of await listSandboxes(workplace.home)) {
-    if (!snapshot.ok) {
-      const [first] = snapshot.diagnostics;
-      throw new SbxError(first.code, first.detail, first.hint === undefined ? {} : { hint: first.hint });
-    }
-    for (const record of snapshot.value.state?.resources ?? []) {
-      if (record.kind === 'image')
-        users.set(record.attrs.digest, [...(users.get(record.attrs.digest) ?? []), layout.id]);
-    }
-  }
-  return users;
 }

@@ -34,8 +34,12 @@ export interface MadePlan {
   readonly warnings: readonly Diagnostic[];
 }
 
-/** Makes the plan of a request. */
-export async function makePlan(workplace: Workplace, request: PlanRequest): Promise<Checked<MadePlan>> {
+/** Makes the plan of a request. The signal ends what may take long, with what it was raised for. */
+export async function makePlan(
+  workplace: Workplace,
+  request: PlanRequest,
+  signal?: AbortSignal,
+): Promise<Checked<MadePlan>> {
   // What was applied is removed or stopped as it is recorded: that needs no secrets of the file.
   const needsFile = request.mode === 'apply' && request.power?.to !== 'stop';
   const opened = await openSandbox(workplace, { needsFile, takeOver: request.takeOver });
@@ -46,7 +50,7 @@ export async function makePlan(workplace: Workplace, request: PlanRequest): Prom
   const choice = await choiceOf(workplace, request, opened.value, host);
   if (!choice.ok) return choice;
   const observedAtMs = performance.now();
-  const observed = await observeAll(opened.value, shell, host, workplace);
+  const observed = await observeAll(opened.value, shell, host, workplace, signal);
   const options = optionsOf(request, snapshot.state);
   if (!options.ok) return options;
   const key = await readKey(workplace.home);
@@ -127,6 +131,7 @@ export async function observeAll(
   shell: Shell,
   host: HostFacts,
   workplace: Workplace,
+  signal?: AbortSignal,
 ): Promise<Observed> {
   const { desired, snapshot } = opened;
   const vms = vmRecords(snapshot.state);
@@ -141,7 +146,10 @@ export async function observeAll(
         (resource): resource is DesiredImage => resource.kind === 'image',
       );
       const pairs = await mapBounded(images, 8, async (image): Promise<readonly [Address, ImageObservation]> => {
-        return [image.address, await observeImage(image, shell, workplace.known)];
+        return [
+          image.address,
+          await observeImage(image, shell, workplace.known, { onProgress: workplace.tell, signal }),
+        ];
       });
       return new Map(pairs);
     },

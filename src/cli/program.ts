@@ -118,7 +118,7 @@ function leaf(definition: CommandDefinition, input: ProgramInput, ended: (code: 
 async function runCommand(definition: CommandDefinition, command: Command, input: ProgramInput): Promise<ExitCode> {
   const raws = chain(command).map((c) => c.opts<Record<string, RawOption>>());
   const global = globalOptions(valuesOf(globalSpecs, raws), input.env, input.cwd);
-  const createServices = input.createServices ?? (await import('./wire.ts')).createServices;
+  const createServices = input.createServices ?? (await realServices(input.io));
   const context: CommandContext = {
     global,
     services: createServices(global),
@@ -129,6 +129,15 @@ async function runCommand(definition: CommandDefinition, command: Command, input
   };
   const own = raws[0] ?? {};
   return definition.run(context, { options: valuesOf(definition.options, [own]), args: command.args });
+}
+
+/** The real services; what they wait long for is told on standard error. */
+async function realServices(io: Io): Promise<(options: GlobalOptions) => Services> {
+  const { createServices } = await import('./wire.ts');
+  return (options) => {
+    const quiet = options.logLevel === 'error' || options.logLevel === 'warn';
+    return createServices(options, undefined, (line) => void (quiet || io.stderr.write(`${line}\n`)));
+  };
 }
 
 /** A command and those above it, innermost first. */

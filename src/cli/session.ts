@@ -7,7 +7,7 @@ import { diagnostic } from '../core/diagnostic.ts';
 import type { Detected } from '../core/plan/capabilities.ts';
 import type { VmRecord } from '../core/state/state.ts';
 import type { KvmPolicy } from '../host/kvm.ts';
-import type { KnownDigests } from '../images/digest.ts';
+import type { KnownDigests } from '../images/user-files.ts';
 import type { Shell } from '../kinds/shell.ts';
 import {
   type Home,
@@ -41,12 +41,18 @@ export interface Workplace {
   readonly installation: Installation;
   /** Drivers of this host; looked for once, when first asked */
   readonly detected: () => Promise<readonly Detected[]>;
+  /** Tells whoever waits what takes so long, a line at a time */
+  readonly tell: (line: string) => void;
   /** What was found out and is worth keeping; apply writes it */
   readonly known: { vmms?: KnownVmms; digests?: KnownDigests; changed: boolean };
 }
 
 /** Opens the home that the options name. Reads, writes nothing. */
-export async function openWorkplace(options: GlobalOptions, surroundings: Surroundings): Promise<Workplace> {
+export async function openWorkplace(
+  options: GlobalOptions,
+  surroundings: Surroundings,
+  tell: Workplace['tell'] = () => undefined,
+): Promise<Workplace> {
   const { environment, installation } = surroundings;
   const home = resolveHome({
     ...(options.home === undefined ? {} : { flag: options.home }),
@@ -79,6 +85,7 @@ export async function openWorkplace(options: GlobalOptions, surroundings: Surrou
       detected ??= detect();
       return detected;
     },
+    tell,
     known,
   };
 }

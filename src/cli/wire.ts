@@ -13,11 +13,15 @@ import type {
 import type { Surroundings, Workplace } from './session.ts';
 
 /** The services of a process. Opens nothing until a command asks for it. Surroundings are given by tests only. */
-export function createServices(options: GlobalOptions, surroundings?: Surroundings): Services {
+export function createServices(
+  options: GlobalOptions,
+  surroundings?: Surroundings,
+  tell?: Workplace['tell'],
+): Services {
   let opened: Promise<Workplace> | undefined;
   const workplace = (): Promise<Workplace> => {
     opened ??= import('./session.ts').then(({ openWorkplace, ownSurroundings }) =>
-      openWorkplace(options, surroundings ?? ownSurroundings()),
+      openWorkplace(options, surroundings ?? ownSurroundings(), tell),
     );
     return opened;
   };

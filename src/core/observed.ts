@@ -53,8 +53,12 @@ export interface ImageObservation {
   readonly cached: boolean;
   /** Size of the image's disk in `bytes`, when it has one and is known */
   readonly diskBytes?: number;
-  /** What a copy of that disk takes at least, in `bytes`: holes left out */
+  /** What a copy of that disk takes, in `bytes`: holes left out */
   readonly diskUsedBytes?: number;
+  /** Size of the file that the disk is packed in, in `bytes`, when it is */
+  readonly diskPackedBytes?: number;
+  /** What copies of the user's files take in the cache, in `bytes`, where it lacks them */
+  readonly takesBytes?: number;
   /** Why it can be neither built nor read, in words for users */
   readonly problem?: string;
 }

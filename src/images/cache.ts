@@ -2,13 +2,13 @@
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ImageSource } from '../core/desired.ts';
-import { SbxError } from '../core/errors.ts';
+import { bug, SbxError } from '../core/errors.ts';
 import { syncFolder, writeFileAtomic } from '../host/files.ts';
 import { type BuildOptions, buildImage } from './build.ts';
 import { withFileLock } from './lock.ts';
-import { damagedFiles, type FileDigest, fileDigest, type Manifest, readManifest } from './manifest.ts';
+import { damagedFiles, type FileDigest, fileDigest, filesRecipe, type Manifest, readManifest } from './manifest.ts';
 import { type LoadedRecipe, loadRecipe } from './recipe.ts';
-import { filesImage } from './user-files.ts';
+import { cachedDisk, describeCachedDisk, type FilesSource, takeFiles } from './user-files.ts';
 
 /** Where images come from and go to; absolute. */
 export interface ImageFolders {
@@ -24,8 +24,8 @@ export interface BuiltImage {
   readonly initrd?: string;
   readonly cmdline: string;
   readonly disk?: ImageDisk;
-  /** Cache key, absent for files of one's own */
-  readonly cacheKey?: string;
+  /** Digest that the cache has it under */
+  readonly cacheKey: string;
 }
 
 /** The disk of an image; `sizeBytes` as a guest sees it. */
@@ -38,22 +38,37 @@ export interface ImageDisk {
 /** Longest wait for another build of the same image, in `ms`. */
 const buildLimitMs = 15 * 60_000;
 
+/** What an image was planned as: files of the user's are taken only while they still have this digest. */
+export interface EnsureOptions extends ImageFolders, BuildOptions {
+  readonly digest?: string;
+  /** Build it again from today's packages */
+  readonly refresh?: boolean;
+}
+
 /**
- * Makes sure that an image is there, building it when the cache lacks it. Safe to call from several processes at once.
- * `refresh` builds it again from today's packages. Throws SBX7001 to SBX7006.
+ * Makes sure that an image is in the cache, building it or taking the user's files when the cache lacks it. Safe to call
+ * from several processes at once. Throws SBX7001 to SBX7006 and SBX7009.
  */
-export async function ensureImage(
-  source: ImageSource,
-  options: ImageFolders & BuildOptions & { readonly refresh?: boolean },
-): Promise<BuiltImage> {
-  if (source.type === 'files') return await filesImage(source);
+export async function ensureImage(source: ImageSource, options: EnsureOptions): Promise<BuiltImage> {
+  if (source.type === 'files') {
+    const digest = options.digest ?? bug('files of the user have a digest that they were planned with');
+    return await ensureEntry(digest, options, (temporary) => takeInto(source, digest, temporary, options));
+  }
   const loaded = await loadRecipe(options.recipesDir, source.recipe);
-  const folder = imageFolder(options.cacheDir, loaded.digest);
+  return await ensureEntry(loaded.digest, options, (temporary) => buildInto(loaded, temporary, options));
+}
+
+async function ensureEntry(
+  digest: string,
+  options: EnsureOptions,
+  fill: (temporary: string) => Promise<Manifest>,
+): Promise<BuiltImage> {
+  const folder = imageFolder(options.cacheDir, digest);
   const found = options.refresh === true ? undefined : await readManifest(folder);
-  if (found !== undefined) return builtImage(folder, found);
-  return await withBuildLock(options, loaded.digest, async () => {
+  if (found !== undefined) return await builtImage(folder, found);
+  return await withBuildLock(options, digest, async () => {
     const meanwhile = options.refresh === true ? undefined : await readManifest(folder);
-    return builtImage(folder, meanwhile ?? (await buildInto(loaded, folder, options)));
+    return await builtImage(folder, meanwhile ?? (await makeEntry(folder, fill)));
   });
 }
 
@@ -62,17 +77,21 @@ export function imageFolder(cacheDir: string, digest: string): string {
   return join(cacheDir, 'images', digest.slice(0, 32));
 }
 
-function builtImage(folder: string, manifest: Manifest): BuiltImage {
-  const disk = manifest.files['root.img'];
+async function builtImage(folder: string, manifest: Manifest): Promise<BuiltImage> {
+  const disk = Object.values(cachedDisk).find((name) => manifest.files[name] !== undefined);
   return {
     kernel: join(folder, 'kernel'),
     ...(manifest.files['initrd'] === undefined ? {} : { initrd: join(folder, 'initrd') }),
     cmdline: manifest.cmdline,
-    ...(disk === undefined
-      ? {}
-      : { disk: { path: join(folder, 'root.img'), format: 'raw' as const, sizeBytes: disk.sizeBytes } }),
+    ...(disk === undefined ? {} : { disk: await cachedDiskOf(join(folder, disk), manifest) }),
     cacheKey: manifest.digest,
   };
+}
+
+/** What we built is raw, whatever it begins with. What was taken is looked at again by whoever uses it. */
+async function cachedDiskOf(path: string, manifest: Manifest): Promise<ImageDisk> {
+  if (manifest.recipe === filesRecipe) return { path, ...(await describeCachedDisk(path)) };
+  return { path, format: 'raw', sizeBytes: manifest.files[cachedDisk.raw]?.sizeBytes ?? 0 };
 }
 
 async function withBuildLock<T>(
@@ -88,22 +107,12 @@ async function withBuildLock<T>(
   });
 }
 
-/** Builds beside the cache entry and swaps it in. The lock is held: leftovers of a killed build can go. */
-async function buildInto(loaded: LoadedRecipe, folder: string, options: BuildOptions): Promise<Manifest> {
+/** Fills an entry beside its place and swaps it in. The lock is held: leftovers of a killed run can go. */
+async function makeEntry(folder: string, fill: (temporary: string) => Promise<Manifest>): Promise<Manifest> {
   await removeLeftovers(folder);
   const temporary = await mkdtemp(`${folder}.new-`);
   try {
-    const result = await buildImage(loaded, temporary, options);
-    const files: Record<string, FileDigest> = {};
-    for (const name of (await readdir(temporary)).sort()) files[name] = await fileDigest(join(temporary, name));
-    const manifest: Manifest = {
-      format_version: 1,
-      recipe: loaded.recipe.name,
-      digest: loaded.digest,
-      builtAtMs: Date.now(),
-      ...result,
-      files,
-    };
+    const manifest = await fill(temporary);
     await writeFileAtomic(join(temporary, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
     await rename(folder, `${folder}.old-${process.pid}`).catch(ignoreMissing);
     await rename(temporary, folder);
@@ -112,6 +121,31 @@ async function buildInto(loaded: LoadedRecipe, folder: string, options: BuildOpt
   } finally {
     await removeLeftovers(folder);
   }
+}
+
+async function buildInto(loaded: LoadedRecipe, temporary: string, options: BuildOptions): Promise<Manifest> {
+  const result = await buildImage(loaded, temporary, options);
+  const files: Record<string, FileDigest> = {};
+  for (const name of (await readdir(temporary)).sort()) files[name] = await fileDigest(join(temporary, name));
+  const { digest } = loaded;
+  return { format_version: 1, recipe: loaded.recipe.name, digest, builtAtMs: Date.now(), ...result, files };
+}
+
+async function takeInto(
+  source: FilesSource,
+  digest: string,
+  temporary: string,
+  options: BuildOptions,
+): Promise<Manifest> {
+  options.onProgress?.('taking the files of the image');
+  const files = await takeFiles(source, temporary, digest, options).catch((cause: unknown) => {
+    options.signal?.throwIfAborted();
+    if (cause instanceof SbxError) throw cause;
+    throw new SbxError('SBX7001', 'the files of the image cannot be copied into the cache', { cause });
+  });
+  const { cmdline = '' } = source;
+  const made = { distribution: '', kernelRelease: '', packages: [], cmdline, builtAtMs: Date.now() };
+  return { format_version: 1, recipe: filesRecipe, digest, ...made, files };
 }
 
 async function removeLeftovers(folder: string): Promise<void> {
@@ -138,7 +172,10 @@ export async function verifyImage(cacheDir: string, digest: string): Promise<Man
     'SBX7005',
     `${damaged.join(', ')} of image ${manifest.recipe} in ${folder} changed after the build`,
     {
-      hint: `Build it again:\nsbx image build ${manifest.recipe} --refresh`,
+      hint:
+        manifest.recipe === filesRecipe
+          ? `Take its files again: remove ${folder} and run sbx apply.`
+          : `Build it again:\nsbx image build ${manifest.recipe} --refresh`,
     },
   );
 }

@@ -7,6 +7,7 @@ import { errnoOf, SbxError } from '../core/errors.ts';
 import { run } from '../host/exec.ts';
 import { syncFolder } from '../host/files.ts';
 import type { ImageDisk } from './cache.ts';
+import { cannotClone } from './user-files.ts';
 
 /** A disk file as a driver takes it. */
 export interface DiskFile {
@@ -76,13 +77,16 @@ function wholeSectors(sizeBytes: number): number {
 async function copyImage(disk: ImageDisk, path: string, options: Options): Promise<void> {
   const limits = { timeoutMs: 600_000, ...(options.signal === undefined ? {} : { signal: options.signal }) };
   if (disk.format === 'qcow2') {
-    await run(['qemu-img', 'convert', '-f', 'qcow2', '-O', 'raw', '-S', '4k', '--', disk.path, path], limits);
+    // Its header was read by us, from this very file in the cache. Should a fault of ours or its own make it write without
+    // end, the limit ends it.
+    const limit = ['prlimit', `--fsize=${wholeSectors(disk.sizeBytes)}`, '--'];
+    await run([...limit, 'qemu-img', 'convert', '-f', 'qcow2', '-O', 'raw', '-S', '4k', '--', disk.path, path], limits);
     return;
   }
   try {
     await copyFile(disk.path, path, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
   } catch (error) {
-    if (!['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOSYS', 'ENOTTY'].includes(errnoOf(error) ?? '')) throw error;
+    if (!cannotClone.has(errnoOf(error) ?? '')) throw error;
     await rm(path, { force: true });
     await run(['cp', '--sparse=always', '--reflink=never', '--', disk.path, path], limits);
   }

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { SbxError } from '../core/errors.ts';
 import { tryRun } from '../host/exec.ts';
-import { isElf } from './elf.ts';
+import { readKernel } from './kernel-file.ts';
+import { readerOver } from './read-at.ts';
 
 /** What kind of wrapper a kernel payload has. */
 export type Compression = 'gzip' | 'xz' | 'zstd' | 'lz4' | 'none';
@@ -51,7 +52,7 @@ export async function bootableKernel(path: string, work: string, signal?: AbortS
   const payload = bzImagePayload(image);
   const kernel = payload === undefined ? undefined : await unpack(payload.compression, payload.bytes, work, signal);
   // Only a kernel with its PVH entry can be started without the wrapper.
-  return kernel !== undefined && isElf(kernel) && kernel.includes('Xen\0') ? kernel : image;
+  return kernel !== undefined && (await readKernel(readerOver(kernel))).ok ? kernel : image;
 }
 
 async function unpack(

@@ -13,9 +13,13 @@ export interface FileDigest {
   readonly sha256: string;
 }
 
-/** `manifest.json` in the folder of a built image. */
+/** Stands for a recipe where an image is made of the user's own files; a recipe has no such name. */
+export const filesRecipe = 'your own files';
+
+/** `manifest.json` in the folder of an image. */
 export interface Manifest {
   readonly format_version: 1;
+  /** Name of the recipe, or `filesRecipe` */
   readonly recipe: string;
   /** Digest of the recipe's inputs; the folder is named after it */
   readonly digest: string;
@@ -25,7 +29,7 @@ export interface Manifest {
   readonly kernelRelease: string;
   readonly cmdline: string;
   readonly packages: readonly PackageRecord[];
-  /** File name → digest: `kernel`, `initrd`, `root.img` */
+  /** File name → digest: `kernel`, `initrd`, `root.img` or `root.qcow2` */
   readonly files: Readonly<Record<string, FileDigest>>;
 }
 

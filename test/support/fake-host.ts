@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { type FakeHub, type FakeSettings, type InstalledFake, installFake } from '../fakes/cloud-hypervisor/install.ts';
+import { elfKernel } from './image-files.ts';
 import { makePlanHost, type PlanHost } from './plan-host.ts';
 
 /** In memory where there is such a folder: thousands of syncs cost nothing there. */
@@ -18,7 +19,7 @@ export async function makeFakeHost(hub?: FakeHub, settings: FakeSettings = {}): 
   const fake = await installFake(join(root, 'bin'), settings, hub);
   const env = { HOME: root, PATH: `${fake.folder}:${process.env['PATH']}`, SBX_KVM: 'assume' };
   const host = makePlanHost({ root, vmm: 'cloud-hypervisor', env });
-  writeFileSync(join(host.folder, 'vmlinuz'), '\u007fELF kernel');
+  writeFileSync(join(host.folder, 'vmlinuz'), elfKernel());
   writeFileSync(join(host.folder, 'initrd'), 'initrd');
   writeFileSync(join(host.folder, 'root.img'), Buffer.alloc(1024 * 1024, 'r'));
   writeFileSync(join(host.folder, 'other.img'), Buffer.alloc(1024 * 1024, 'o'));

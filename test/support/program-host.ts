@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { type Fault, type InstalledFake, installFake, setFaults } from '../fakes/cloud-hypervisor/install.ts';
+import { elfKernel } from './image-files.ts';
 import { filesOf, processesOf, type Run, runProgram } from './sandbox-host.ts';
 
 const dist = fileURLToPath(new URL('../../dist/', import.meta.url));
@@ -62,7 +63,7 @@ export async function makeProgramHost(
   mkdirSync(home, { recursive: true, mode: 0o700 });
   // Somebody may be building meanwhile.
   cpSync(dist, join(root, 'dist'), { recursive: true });
-  writeFileSync(join(folder, 'vmlinuz'), '\u007fELF kernel');
+  writeFileSync(join(folder, 'vmlinuz'), elfKernel());
   writeFileSync(join(folder, 'root.img'), Buffer.alloc(1024 * 1024, 'r'));
   const fake = await installFake(join(root, 'bin'), options.settings ?? {});
   const env: Record<string, string> = {

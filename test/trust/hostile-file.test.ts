@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { createServices } from '../../src/cli/wire.ts';
 import { sbx } from '../support/cli.ts';
+import { elfKernel } from '../support/image-files.ts';
 
 t.setTimeout(600_000);
 
@@ -21,7 +22,7 @@ function makeClone(t: Test): { readonly clone: string; readonly outside: string 
   const outside = join(root, 'outside');
   for (const folder of [clone, outside, join(clone, 'sub')]) mkdirSync(folder);
   writeFileSync(join(outside, 'secret'), secret);
-  writeFileSync(join(clone, 'vmlinuz'), 'kernel');
+  writeFileSync(join(clone, 'vmlinuz'), elfKernel());
   symlinkSync(join(outside, 'secret'), join(clone, 'link'));
   symlinkSync('../outside', join(clone, 'linked'));
   symlinkSync('../../outside/secret', join(clone, 'sub/deep'));

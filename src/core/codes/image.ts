@@ -27,7 +27,8 @@ export const imageCodes = {
   SBX7006: {
     severity: 'error',
     summary: 'Image file cannot be used',
-    meaning: 'A file named by an image is missing, unreadable, or not what its key says.',
+    meaning:
+      'A file named by an image is missing, unreadable, too large, or not what its key says: a kernel that is no bzImage and no ELF file with a PVH entry, a disk that names other files, is encrypted, or has features that sbx does not know.',
   },
   SBX7007: {
     severity: 'error',
@@ -38,5 +39,11 @@ export const imageCodes = {
     severity: 'error',
     summary: 'Volume holds data',
     meaning: 'A rollback would have removed a volume that something was written to. It stays; sbx destroy removes it.',
+  },
+  SBX7009: {
+    severity: 'error',
+    summary: 'Image file changed',
+    meaning:
+      'A file of an image is no longer what it was when the plan was made, or when the image was last applied. Nothing was started from it.',
   },
 } as const satisfies Record<string, CodeEntry>;

@@ -88,6 +88,11 @@ export const planCodes = {
     summary: 'Still in use',
     meaning: 'The file no longer declares what a VM goes on using, because its lifecycle ignores the change.',
   },
+  SBX3117: {
+    severity: 'warning',
+    summary: 'Image grows when it is unpacked',
+    meaning: 'The disk of an image is a small file that becomes a large disk for every VM.',
+  },
   SBX3120: {
     severity: 'error',
     summary: 'Image cannot be used',

@@ -17,14 +17,49 @@ interface NewDisk {
   readonly leastBytes: number;
   /** Space that it takes from the start */
   readonly copiedBytes: number;
+  /** Image that it is a copy of */
+  readonly image?: Address;
 }
 
 /** Reasons against, and warnings about, the disks that a plan makes. */
 export function admitDisks(inputs: PlanInputs, outcomes: ReadonlyMap<Address, Outcome>): readonly Diagnostic[] {
   const records = new Map((inputs.state?.resources ?? []).map((record) => [record.address, record]));
   const disks = [...outcomes].flatMap(([address, outcome]) => newDisks(outcome, records.get(address), inputs));
-  if (disks.length === 0) return [];
-  return [...tooSmall(disks), ...space(inputs.observed.host.diskAvailableBytes, disks)];
+  const copies = [...outcomes.values()].flatMap((outcome) => newCopies(outcome, inputs));
+  if (disks.length === 0 && copies.length === 0) return [];
+  const available = inputs.observed.host.diskAvailableBytes;
+  return [...tooSmall(disks), ...unpacked(disks, inputs), ...space(available, disks, copies)];
+}
+
+/** Files of an image that the plan takes into the cache. */
+interface NewCopy {
+  readonly address: Address;
+  readonly sizeBytes: number;
+}
+
+function newCopies({ steps }: Outcome, { observed }: PlanInputs): readonly NewCopy[] {
+  return steps.flatMap(({ address, action }) => {
+    const sizeBytes = action.op === 'image.ensure' ? observed.images.get(address)?.takesBytes : undefined;
+    return sizeBytes === undefined ? [] : [{ address, sizeBytes }];
+  });
+}
+
+/** A small file that becomes a large disk is told of, from this many times its size and this many bytes on. */
+const surprisingTimes = 16;
+const surprisingBytes = 128 * 2 ** 20;
+
+/** Once for each image: its disks are alike. */
+function unpacked(disks: readonly NewDisk[], { observed }: PlanInputs): readonly Diagnostic[] {
+  const images = new Map<Address, number>();
+  for (const { image } of disks) if (image !== undefined) images.set(image, (images.get(image) ?? 0) + 1);
+  return [...images].flatMap(([address, count]) => {
+    const { diskPackedBytes: packed, diskUsedBytes: used } = observed.images.get(address) ?? {};
+    if (packed === undefined || used === undefined || used < surprisingBytes || used < packed * surprisingTimes)
+      return [];
+    const each = count === 1 ? 'the disk that is made from it takes' : `each of the ${count} disks made from it takes`;
+    const detail = `The disk of ${address} is a file of ${roughBytes(packed)}; unpacked, ${each} up to ${roughBytes(used)}.`;
+    return [diagnostic('SBX3117', { address, detail, hint: 'Look whether the file is what you take it for.' })];
+  });
 }
 
 function tooSmall(disks: readonly NewDisk[]): readonly Diagnostic[] {
@@ -39,7 +74,18 @@ function tooSmall(disks: readonly NewDisk[]): readonly Diagnostic[] {
     );
 }
 
-function space(available: number, disks: readonly NewDisk[]): readonly Diagnostic[] {
+function space(available: number, disks: readonly NewDisk[], copies: readonly NewCopy[]): readonly Diagnostic[] {
+  const taken = copies.find(({ sizeBytes }) => sizeBytes > available);
+  if (taken !== undefined) {
+    const detail = `The copy of the files of ${taken.address} in the cache takes ${roughBytes(taken.sizeBytes)}, and ${roughBytes(available)} are available.`;
+    return [
+      diagnostic('SBX3112', {
+        address: taken.address,
+        detail,
+        hint: 'Free space, or keep the home elsewhere with --home.',
+      }),
+    ];
+  }
   const large = disks.find(({ copiedBytes }) => copiedBytes > available);
   if (large !== undefined) {
     const detail = `The copy of the image for disks.${large.name} of ${large.address} takes ${roughBytes(large.copiedBytes)}, and ${roughBytes(available)} are available.`;
@@ -51,7 +97,7 @@ function space(available: number, disks: readonly NewDisk[]): readonly Diagnosti
       }),
     ];
   }
-  const whole = disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const whole = [...disks, ...copies].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   if (whole <= available) return [];
   const detail = `When guests fill them, the new disks take ${roughBytes(whole)}, and ${roughBytes(available)} are available.`;
   return [diagnostic('SBX3109', { detail, hint: 'Keep an eye on it, or keep the home elsewhere with --home.' })];
@@ -92,5 +138,6 @@ function vmDisk(address: Address, name: string, attrs: VmAttrs, { observed }: Pl
     sizeBytes: disk?.sizeBytes ?? leastBytes,
     leastBytes,
     copiedBytes: image?.diskUsedBytes ?? 0,
+    ...(image === undefined ? {} : { image: attrs.image }),
   };
 }

@@ -5,18 +5,17 @@ import { describeError, isSbxError } from '../../core/errors.ts';
 import type { ImageObservation } from '../../core/observed.ts';
 import type { Performers } from '../../engine/provider.ts';
 import { ensureImage } from '../../images/cache.ts';
-import { imageDigest, type KnownDigests } from '../../images/digest.ts';
+import { imageDigest } from '../../images/digest.ts';
+import type { ReadOptions } from '../../images/hash-file.ts';
+import type { KnownDigests } from '../../images/user-files.ts';
 import type { Shell } from '../shell.ts';
 
 export function imagePerformers(shell: Shell): Pick<Performers, 'image.ensure' | 'image.release'> {
   return {
-    'image.ensure': async ({ source }, context) => {
-      const image = await ensureImage(source, {
-        ...shell.images,
-        onProgress: context.progress,
-        signal: context.signal,
-      });
-      return image.cacheKey === undefined ? {} : { cacheKey: image.cacheKey };
+    'image.ensure': async ({ source, digest }, context) => {
+      const { progress, signal } = context;
+      const { cacheKey } = await ensureImage(source, { ...shell.images, digest, onProgress: progress, signal });
+      return { cacheKey };
     },
     'image.release': async () => undefined,
   };
@@ -33,10 +32,12 @@ export async function observeImage(
   image: DesiredImage,
   shell: Pick<Shell, 'images'>,
   memory: DigestMemory,
+  options: ReadOptions = {},
 ): Promise<ImageObservation> {
+  const onProgress = (text: string): void => options.onProgress?.(`${image.address}: ${text}`);
   try {
     const before = memory.digests ?? {};
-    const found = await imageDigest(image.source, { ...shell.images, known: before });
+    const found = await imageDigest(image.source, { ...shell.images, ...options, known: before, onProgress });
     const { known, ...observation } = found;
     if (known !== before) {
       memory.digests = { ...memory.digests, ...known };
@@ -44,6 +45,7 @@ export async function observeImage(
     }
     return observation;
   } catch (error) {
+    options.signal?.throwIfAborted();
     if (!isSbxError(error)) throw error;
     return { digest: '', cached: false, problem: describeError(error) };
   }

@@ -70,7 +70,7 @@ function update(address: ImageRecord['address'], attrs: ImageAttrs, record: Imag
   changed('digest', record.attrs.digest, attrs.digest, 'its inputs changed; only new boots use it');
   const drift = cached
     ? []
-    : [{ address, field: 'cache', recorded: shown('present'), observed: absent, remedy: 'build it again' }];
+    : [{ address, field: 'cache', recorded: shown('present'), observed: absent, remedy: remedyFor(attrs) }];
   if (!cached)
     fields.push({
       field: 'cache',
@@ -86,6 +86,10 @@ function update(address: ImageRecord['address'], attrs: ImageAttrs, record: Imag
     drift,
     change: { action: 'update', address, fields, impact: 'live', steps: idsOf(steps), price: free },
   };
+}
+
+function remedyFor({ source }: ImageAttrs): string {
+  return source.type === 'files' ? 'take its files again' : 'build it again';
 }
 
 function release(subject: ImageSubject): Outcome {

@@ -27,8 +27,9 @@ export function seedPath(paths: VmPaths): string {
 export async function imageOf(address: Address, shell: Shell, context: StepContext): Promise<BuiltImage> {
   const record = context.record(address);
   if (record?.kind !== 'image') throw new SbxError('SBX7001', `${address} is not recorded`);
-  const { source }: ImageRecord['attrs'] = record.attrs;
-  return await ensureImage(source, { ...shell.images, onProgress: context.progress, signal: context.signal });
+  const { source, digest }: ImageRecord['attrs'] = record.attrs;
+  const { progress, signal } = context;
+  return await ensureImage(source, { ...shell.images, digest, onProgress: progress, signal });
 }
 
 /** Everything a driver needs to start a VM. */
