@@ -1,6 +1,6 @@
 // Diagnostics on their way out: words on standard error, and with --json a line of JSON on standard output.
 import type { Diagnostic } from '../core/diagnostic.ts';
-import { renderDiagnostics } from '../core/render/diagnostics.ts';
+import { boundedDiagnostics, renderDiagnostics } from '../core/render/diagnostics.ts';
 import { plainText } from '../core/render/paint.ts';
 import type { CommandContext } from './command.ts';
 import { type ExitCode, exitOfDiagnostics } from './exit.ts';
@@ -10,7 +10,7 @@ import type { GlobalOptions, Io } from './services.ts';
 export function report(io: Io, global: Pick<GlobalOptions, 'color' | 'cwd'>, diagnostics: readonly Diagnostic[]): void {
   if (diagnostics.length === 0) return;
   // Details may quote what programs wrote, in colours of their own.
-  const clean = diagnostics.map((each) => ({ ...each, detail: plainText(each.detail) }));
+  const clean = boundedDiagnostics(diagnostics).map((each) => ({ ...each, detail: plainText(each.detail) }));
   io.stderr.write(renderDiagnostics(clean, { color: global.color && io.stderr.isTTY === true, cwd: global.cwd }));
 }
 
@@ -24,7 +24,7 @@ export function failWith(context: CommandContext, diagnostics: readonly Diagnost
 
 /** What stands on standard output with --json instead of a document that there is none of. */
 export function errorLine(diagnostics: readonly Diagnostic[]): string {
-  return `${JSON.stringify({ format_version: 1, type: 'error', diagnostics })}\n`;
+  return `${JSON.stringify({ format_version: 1, type: 'error', diagnostics: boundedDiagnostics(diagnostics) })}\n`;
 }
 
 /** Shows warnings, unless only errors are wanted or a document carries them. */

@@ -300,3 +300,96 @@ t.test('no pattern of a variable keeps a command busy', async (t) => {
   const spent = process.cpuUsage(started);
   t.ok(spent.user + spent.system < 60_000_000, `within seconds of CPU time: ${(spent.user + spent.system) / 1e6}`);
 });
+
+/** Small texts that ask for more than any host has. */
+const bombs: readonly { readonly name: string; readonly code: string; readonly yaml: () => string }[] = [
+  {
+    name: 'thirty million VMs by count',
+    code: 'SBX2202',
+    yaml: () => groups(3000, 'image: b, count: 10000'),
+  },
+  {
+    name: 'thirty million VMs by for_each',
+    code: 'SBX2202',
+    yaml: () =>
+      `variables: { n: { type: list, default: [${words(10_000, (at) => `k${at}`)}] } }\n${groups(3000, 'image: b, for_each: "${var.n}"')}`,
+  },
+  {
+    name: 'a thousand values for each of ten thousand VMs',
+    code: 'SBX2204',
+    yaml: () => groups(1, `image: b, count: 10000, env: { ${words(1000, (at) => `K${at}: x`)} }`),
+  },
+  {
+    name: 'ten million errors',
+    code: 'SBX2204',
+    yaml: () =>
+      groups(1, `image: b, count: 10000, env: { ${words(1000, (at) => `K${at}: "\${file.read('no${at}')}"`)} }`),
+  },
+  {
+    name: 'nine hundred thousand errors',
+    code: 'SBX1001',
+    yaml: () =>
+      groups(1, `image: b, count: 10000, env: { ${words(90, (at) => `K${at}: "\${file.read('no${at}')}"`)} }`),
+  },
+  {
+    name: 'a thousand ports on sixteen networks of ten thousand VMs',
+    code: 'SBX2204',
+    yaml: () =>
+      `networks: { ${words(16, (at) => `n${at}: { subnet: 10.${at}.0.0/16 }`)} }\n${groups(1, `image: b, count: 10000, networks: { ${words(16, (at) => `n${at}: { ports: [${words(200, (port) => `"auto:${port + 1}"`)}] }`)} }`)}`,
+  },
+  {
+    name: 'a template with a thousand values in ten thousand groups without a VM',
+    code: 'SBX2204',
+    yaml: () =>
+      `templates: { t: { image: b, env: { ${words(1000, (at) => `K${at}: x`)} } } }\n${groups(10_000, 'template: t, count: 0, env: { A: b }')}`,
+  },
+  {
+    name: 'twenty-five million dependencies',
+    code: 'SBX2505',
+    yaml: () => `${groups(5000, 'image: b, depends_on: [big]')}  big: { image: b, count: 5000 }\n`,
+  },
+];
+
+function groups(count: number, fields: string): string {
+  return `vms:\n${Array.from({ length: count }, (_, at) => `  g${at}: { ${fields} }\n`).join('')}`;
+}
+
+function words(count: number, word: (at: number) => string): string {
+  return Array.from({ length: count }, (_, at) => word(at)).join(', ');
+}
+
+t.test('what a file declares is counted before any of it is made', async (t) => {
+  const { clone } = makeClone(t);
+  for (const { name, code, yaml } of bombs) {
+    const started = process.cpuUsage();
+    const text = await run(clone, `${head}images: { b: { kernel: ./vmlinuz } }\n${yaml()}`, 'validate');
+    const used = process.cpuUsage(started);
+    t.equal(text.code, 3, name, { stderr: text.stderr.slice(0, 500) });
+    t.match(text.stderr, code, name);
+    t.ok(used.user + used.system < 20_000_000, `${name}: within seconds of CPU time`);
+    t.ok(text.stderr.length < 100_000, `${name}: briefly`);
+  }
+});
+
+t.test('of many errors the first hundreds are said and the others counted, in text and in JSON', async (t) => {
+  const { clone } = makeClone(t);
+  const env = words(90, (at) => `K${at}: "\${file.read('no${at}')}"`);
+  const files = `${head}images: { b: { kernel: ./vmlinuz } }\n`;
+  const distinct = `${files}vms:\n${Array.from({ length: 20 }, (_, at) => `  g${at}: { image: b, env: { ${env} } }\n`).join('')}`;
+  const repeated = `${files}vms: { a: { image: b, count: 10000, env: { ${env} } } }\n`;
+  const few = `${files}vms:\n${Array.from({ length: 3 }, (_, at) => `  g${at}: { image: b, env: { ${env} } }\n`).join('')}`;
+  const cases = [
+    { yaml: few, shown: 101, last: /^170 more are not shown\.$/ },
+    { yaml: distinct, shown: 101, last: /^900 more are not shown\. There may be others/ },
+    { yaml: repeated, shown: 91, last: /^There may be others/ },
+  ];
+  for (const { yaml, shown, last } of cases) {
+    const text = await run(clone, yaml, 'validate');
+    t.match(text.stderr, new RegExp(last.source.replace('^', '').replace('$', '')));
+    const { diagnostics } = JSON.parse((await run(clone, yaml, 'validate', '--json')).stdout);
+    t.equal(diagnostics.length, shown);
+    t.match(diagnostics.at(-1), { code: 'SBX1206', detail: last });
+    const { diagnostics: failed } = JSON.parse((await run(clone, yaml, 'plan', '--json')).stdout);
+    t.equal(failed.length, shown);
+  }
+});

@@ -1,4 +1,6 @@
 // sbx validate: schema and meaning of the file, without looking at the host.
+
+import { boundedDiagnostics } from '../../core/render/diagnostics.ts';
 import { sandboxTitle } from '../../core/render/plan-model.ts';
 import { counted } from '../../core/render/quantity.ts';
 import { type CommandDefinition, defineCommand } from '../command.ts';
@@ -15,7 +17,7 @@ export const validate: CommandDefinition = defineCommand({
     const loaded = await context.services.loadDesired();
     if (context.global.json) {
       const diagnostics = loaded.ok ? loaded.warnings : loaded.diagnostics;
-      printDocument(context, { valid: loaded.ok, diagnostics });
+      printDocument(context, { valid: loaded.ok, diagnostics: boundedDiagnostics(diagnostics) });
       return loaded.ok ? exitCodes.done : exitCodes.invalidFile;
     }
     if (!loaded.ok) return failWith(context, loaded.diagnostics);

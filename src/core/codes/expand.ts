@@ -64,6 +64,12 @@ export const expandCodes = {
     summary: 'VM without an image',
     meaning: 'Neither the VM nor its template says what it boots from.',
   },
+  SBX2204: {
+    severity: 'error',
+    summary: 'Too many values',
+    meaning:
+      'All VMs together may have up to a million values (single values, lists and maps), so that no file can make sbx slow or run out of memory.',
+  },
   SBX2301: {
     severity: 'error',
     summary: 'Invalid subnet',

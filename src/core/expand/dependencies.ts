@@ -32,9 +32,11 @@ export function resolveLinks(context: Context): ReadonlyMap<string, GroupLinks> 
     const found = linksOf(context, group, edges);
     total += (found.dependsOn.length + found.triggers.length) * group.instances.length;
     links.set(group.name, found);
+    if (total <= mostDependencies) continue;
+    const detail = `Up to "${group.name}" there are ${total} dependencies between single VMs.`;
+    context.reporter.report('SBX2505', ['vms'], { detail });
+    return new Map();
   }
-  if (total > mostDependencies)
-    context.reporter.report('SBX2505', ['vms'], { detail: `There are ${total} dependencies between single VMs.` });
   reportCircles(context, edges);
   return links;
 }

@@ -10,7 +10,7 @@ import type { Context } from './context.ts';
 import { noLinks, resolveLinks } from './dependencies.ts';
 import { evaluateText } from './evaluate.ts';
 import type { ExpandInputs } from './inputs.ts';
-import { mostVms, resolveGroups } from './instances.ts';
+import { resolveGroups } from './instances.ts';
 import { resolveNetworks } from './networks.ts';
 import { publisherFor } from './ports.ts';
 import { reporterFor } from './report.ts';
@@ -106,8 +106,6 @@ function resourcesOf(context: Context, expiresMs: number | undefined): ReadonlyM
 
 function vmsOf(context: Context): readonly DesiredVm[] {
   const instances = [...context.groups.values()].flatMap((group) => group?.instances ?? []);
-  // Said already; going on would only cost time
-  if (instances.length > mostVms) return [];
   context.allocator = allocatorFor(context, instances);
   context.publisher = publisherFor(context, instances);
   context.publisher.ready();
@@ -115,6 +113,7 @@ function vmsOf(context: Context): readonly DesiredVm[] {
   const groupNames = new Map<Address, string>();
   const vms: DesiredVm[] = [];
   for (const instance of instances) {
+    if (context.reporter.isFull()) break;
     const vm = desiredVm(context, instance, links.get(instance.group.name) ?? noLinks);
     if (vm === undefined) continue;
     vms.push(vm);

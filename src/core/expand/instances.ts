@@ -4,7 +4,7 @@ import type { Path } from '../load/document.ts';
 import { mergeMaps } from '../load/merge.ts';
 import { suggestion } from '../load/nearest.ts';
 import { quoted } from '../load/quote.ts';
-import { isMap, own, type RawValue, type RawVm } from '../load/raw.ts';
+import { isMap, own, type RawMap, type RawValue, type RawVm } from '../load/raw.ts';
 import type { Context, Group, Instance } from './context.ts';
 import { holdsReference, substituteOpen } from './substitute.ts';
 
@@ -12,31 +12,83 @@ import { holdsReference, substituteOpen } from './substitute.ts';
 export const mostVms = 10_000;
 const keyPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$/;
 
+/** Most values, counted per VM, of all VMs together: a hundred each for as many VMs as there may be. */
+export const mostValues = 1_000_000;
+
 /** A key of an instance and `each.value`; one VM alone has no key. */
 interface Slot {
   readonly key?: string | number;
   readonly value?: RawValue;
 }
 
-/** Fills `context.groups`; SBX2201, SBX2202 and unknown templates. */
+/** How many VMs an entry declares, known before any is made. */
+interface Slots {
+  readonly size: number;
+  /** Undefined when a key cannot be one, which is reported then */
+  readonly make: () => readonly Slot[] | undefined;
+}
+
+/** What is left of `mostValues`, and the values of templates that were counted. */
+interface Room {
+  values: number;
+  readonly templates: Map<RawVm, number>;
+}
+
+/** Fills `context.groups`; SBX2201, SBX2202, SBX2204 and unknown templates. */
 export function resolveGroups(context: Context): void {
-  let total = 0;
-  for (const [name, written] of Object.entries(context.root.vms ?? {})) {
-    const group = groupOf(context, name, written);
-    context.groups.set(name, group);
-    total += group?.instances.length ?? 0;
-  }
-  if (total > mostVms)
+  const entries = Object.entries(context.root.vms ?? {});
+  const counted = new Map(entries.map(([name, written]) => [name, slotsOf(context, written, ['vms', name])]));
+  const total = [...counted.values()].reduce((sum, slots) => sum + (slots?.size ?? 0), 0);
+  if (total > mostVms) {
     context.reporter.report('SBX2202', ['vms'], {
       detail: `The file declares ${total} VMs; up to ${mostVms} are allowed.`,
     });
+  }
+  const room: Room = { values: mostValues, templates: new Map() };
+  for (const [name, written] of entries) {
+    const slots = counted.get(name);
+    const counts = total <= mostVms && slots !== undefined;
+    context.groups.set(name, counts ? groupOf(context, room, name, written, slots) : undefined);
+  }
 }
 
-function groupOf(context: Context, name: string, written: RawVm): Group | undefined {
+/** Takes the values of an entry from the room that is left; reports the entry that does not fit, once. */
+function hasRoom(context: Context, room: Room, name: string, values: number): boolean {
+  if (room.values < 0) return false;
+  room.values -= values;
+  if (room.values >= 0) return true;
+  context.reporter.report('SBX2204', ['vms', name], {
+    detail: `The VMs up to "${name}" have more than ${mostValues} values, those of templates counted for each VM.`,
+    hint: 'put long lists into the image, or declare fewer VMs',
+  });
+  return false;
+}
+
+/** Single values, lists and maps of a value of the file, itself included. */
+function valuesIn(value: object): number {
+  let size = 1;
+  for (const item of Object.values(value)) size += typeof item === 'object' && item !== null ? valuesIn(item) : 1;
+  return size;
+}
+
+/** The same of a template, which many VMs may take. */
+function valuesOfTemplate(room: Room, template: RawVm): number {
+  const before = room.templates.get(template);
+  if (before !== undefined) return before;
+  const size = valuesIn(template);
+  room.templates.set(template, size);
+  return size;
+}
+
+function groupOf(context: Context, room: Room, name: string, written: RawVm, { size, make }: Slots): Group | undefined {
   const path: Path = ['vms', name];
-  const raw = withTemplate(context, name, written);
-  const slots = slotsOf(context, written, path);
-  if (raw === undefined || slots === undefined) return undefined;
+  const template = templateOf(context, name, written);
+  // Merging a template costs its values once, even where no VM comes of it.
+  const values =
+    (valuesIn(written) + (template === undefined ? 0 : valuesOfTemplate(room, template))) * Math.max(size, 1);
+  const slots = hasRoom(context, room, name, values) ? make() : undefined;
+  if (template === undefined || slots === undefined) return undefined;
+  const raw = merged(written, template);
   const instances: Instance[] = [];
   const byKey = new Map<string, Instance>();
   const form = written.count !== undefined ? 'count' : written.for_each !== undefined ? 'each' : 'single';
@@ -62,10 +114,11 @@ function addressOf(name: string, { key }: Slot): Address {
   return formatAddress(key === undefined ? { kind: 'vm', name } : { kind: 'vm', name, key });
 }
 
-function withTemplate(context: Context, name: string, written: RawVm): RawVm | undefined {
-  if (written.template === undefined && written.count === undefined && written.for_each === undefined) return written;
-  const { template, count: _count, for_each: _forEach, ...settings } = written;
-  if (template === undefined) return settings;
+const noTemplate: RawVm = {};
+
+/** The template of an entry, an empty one where it names none; undefined when it cannot be found, which is reported. */
+function templateOf(context: Context, name: string, { template }: RawVm): RawVm | undefined {
+  if (template === undefined) return noTemplate;
   const path: Path = ['vms', name, 'template'];
   const wanted = substituteOpen(context, { shapesFile: true }, template, path);
   if (wanted === undefined) return undefined;
@@ -79,37 +132,53 @@ function withTemplate(context: Context, name: string, written: RawVm): RawVm | u
   }
   context.usedTemplates.add(String(wanted));
   context.reporter.setTemplate(name, String(wanted));
-  return mergeMaps({ ...found }, { ...settings }) as RawVm;
+  return found;
 }
 
-function slotsOf(context: Context, written: RawVm, path: Path): readonly Slot[] | undefined {
+function merged(written: RawVm, template: RawVm): RawVm {
+  if (written.template === undefined && written.count === undefined && written.for_each === undefined) return written;
+  const { template: name, count: _count, for_each: _forEach, ...settings } = written;
+  return name === undefined ? settings : (mergeMaps({ ...template }, { ...settings }) as RawVm);
+}
+
+function slotsOf(context: Context, written: RawVm, path: Path): Slots | undefined {
   if (written.count !== undefined && written.for_each !== undefined)
     return refuse(context, [...path, 'for_each'], '"count" and "for_each" exclude each other.');
   if (written.count !== undefined) return slotsOfCount(context, written.count, [...path, 'count']);
   if (written.for_each !== undefined) return slotsOfEach(context, written.for_each as RawValue, [...path, 'for_each']);
-  return [{}];
+  return { size: 1, make: () => [{}] };
 }
 
 function refuse(context: Context, path: Path, detail: string): undefined {
   context.reporter.report('SBX2201', path, { detail });
 }
 
-function slotsOfCount(context: Context, written: RawValue, path: Path): readonly Slot[] | undefined {
+function slotsOfCount(context: Context, written: RawValue, path: Path): Slots | undefined {
   const count = substituteOpen(context, { shapesFile: true }, written, path);
   if (count === undefined) return undefined;
   if (!Number.isInteger(count) || Number(count) < 0 || Number(count) > mostVms || typeof count !== 'number')
     return refuse(context, path, `count takes a whole number from 0 to ${mostVms}, not ${quoted(count)}.`);
-  return Array.from({ length: count }, (_, key) => ({ key }));
+  return { size: count, make: () => Array.from({ length: count }, (_, key) => ({ key })) };
 }
 
-function slotsOfEach(context: Context, written: RawValue, path: Path): readonly Slot[] | undefined {
+function slotsOfEach(context: Context, written: RawValue, path: Path): Slots | undefined {
   const found = substituteOpen(context, { shapesFile: true }, written, path);
   if (found === undefined) return undefined;
   if (!Array.isArray(found) && !isMap(found))
     return refuse(context, path, `for_each takes a list of names or a map, not ${quoted(found)}.`);
+  const size = Array.isArray(found) ? found.length : Object.keys(found).length;
+  if (size > mostVms) return refuse(context, path, `for_each takes up to ${mostVms} names.`);
+  return { size, make: () => keyedSlots(context, found as readonly RawValue[] | RawMap<RawValue>, path) };
+}
+
+function keyedSlots(
+  context: Context,
+  found: readonly RawValue[] | RawMap<RawValue>,
+  path: Path,
+): readonly Slot[] | undefined {
   const slots: Slot[] = Array.isArray(found)
     ? found.map((item: RawValue) => ({ key: typeof item === 'object' ? '' : String(item), value: item }))
-    : Object.entries(found).map(([key, value]) => ({ key, value: value as RawValue }));
+    : Object.entries(found).map(([key, value]) => ({ key, value }));
   const seen = new Set<unknown>();
   for (const { key } of slots) {
     if (!keyPattern.test(String(key)))
@@ -117,6 +186,5 @@ function slotsOfEach(context: Context, written: RawValue, path: Path): readonly 
     if (seen.has(key)) return refuse(context, path, `${quoted(key)} is in the list twice.`);
     seen.add(key);
   }
-  if (slots.length > mostVms) return refuse(context, path, `for_each takes up to ${mostVms} names.`);
   return slots;
 }

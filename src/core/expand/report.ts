@@ -1,9 +1,9 @@
-// Collects the diagnostics of one expansion: no two alike, at most a hundred, each with its place in a file.
+// Collects the diagnostics of one expansion: no two alike, a hundred at most, each with its place in a file.
 import type { NonEmpty } from '../checked.ts';
 import { type Code, codes } from '../codes.ts';
 import { type Diagnostic, diagnostic, type Particulars, type Place } from '../diagnostic.ts';
 import type { Aspect, Document, Path } from '../load/document.ts';
-import { mostProblems, tooMany } from '../load/schema-problems.ts';
+import { mostProblems, stoppedLooking, tooMany } from '../load/schema-problems.ts';
 
 /** Where to report to. */
 export interface Reporter {
@@ -15,7 +15,14 @@ export interface Reporter {
   readonly setTemplate: (vm: string, template: string) => void;
   readonly diagnostics: () => readonly Diagnostic[];
   readonly hasErrors: () => boolean;
+  /** Whether so much is wrong that looking for more would only cost time */
+  readonly isFull: () => boolean;
 }
+
+/** Errors, repeated ones included, after which nobody looks for more. */
+const mostLookedFor = 10_000;
+/** Different errors that are counted. */
+const mostCounted = 1000;
 
 /** Makes the reporter of one expansion. */
 export function reporterFor(document: Document): Reporter {
@@ -24,6 +31,8 @@ export function reporterFor(document: Document): Reporter {
   const templates = new Map<string, string>();
   let errors = 0;
   let left = 0;
+
+  const isFull = (): boolean => errors >= mostLookedFor || found.length + left >= mostCounted;
 
   const place = (path: Path, aspect: Aspect = 'value'): Place | undefined => {
     const [top, name, ...rest] = path;
@@ -38,20 +47,21 @@ export function reporterFor(document: Document): Reporter {
     report: (code, path, particulars, aspect) => {
       // A circle is the same from wherever it is entered
       const id = `${code} ${code === 'SBX2105' ? '' : path.join('\0')} ${particulars.detail}`;
-      if (seen.has(id)) return;
       const error = codes[code].severity === 'error';
       if (error) errors += 1;
+      if (seen.has(id) || isFull()) return;
+      seen.add(id);
       if (found.length >= mostProblems) {
         if (error) left += 1;
         return;
       }
-      seen.add(id);
       const at = place(path, aspect);
       found.push(diagnostic(code, { ...particulars, ...(at === undefined ? {} : { place: at }) }));
     },
     place,
     setTemplate: (vm, template) => templates.set(vm, template),
-    diagnostics: () => (left === 0 ? found : [...found, tooMany(left)]),
+    diagnostics: () => (isFull() ? [...found, stoppedLooking(left)] : left === 0 ? found : [...found, tooMany(left)]),
     hasErrors: () => errors > 0,
+    isFull,
   };
 }

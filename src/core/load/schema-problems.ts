@@ -40,6 +40,12 @@ export function tooMany(left: number): Diagnostic {
   return diagnostic('SBX1206', { detail: `${left} more are not shown.` });
 }
 
+/** Says that so much was found that nobody looked for the rest. */
+export function stoppedLooking(left: number): Diagnostic {
+  const more = left === 0 ? '' : `${left} more are not shown. `;
+  return diagnostic('SBX1206', { detail: `${more}There may be others: so many were found that sbx stopped looking.` });
+}
+
 /** Errors inside a branch or about the letters of a name are said by the error around them. */
 function isConsequence(error: SchemaError, value: unknown): boolean {
   return /\/anyOf\/[0-9]+\//.test(error.schemaPath) || (error.keyword === 'pattern' && typeof value !== 'string');

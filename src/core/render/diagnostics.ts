@@ -1,5 +1,5 @@
 // Diagnostics as people read them: place, code, words, the source line with a caret, and what to do.
-import type { Diagnostic, Place } from '../diagnostic.ts';
+import { type Diagnostic, diagnostic, type Place } from '../diagnostic.ts';
 
 export interface RenderOptions {
   readonly color: boolean;
@@ -10,6 +10,19 @@ export interface RenderOptions {
 const widestSource = 110;
 // Control characters, line separators and marks that turn the direction of text around
 const unprintable = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+
+/** Most diagnostics that are shown at once, in text and in JSON. */
+const mostShown = 300;
+
+/** The first diagnostics, errors before warnings, and one more that says how many are left out. */
+export function boundedDiagnostics(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  if (diagnostics.length <= mostShown) return diagnostics;
+  const errors = diagnostics.filter(({ severity }) => severity === 'error');
+  const ordered = [...errors, ...diagnostics.filter(({ severity }) => severity === 'warning')];
+  const detail = `${ordered.length - mostShown} more are not shown.`;
+  const severity = errors.length > mostShown ? 'error' : 'warning';
+  return [...ordered.slice(0, mostShown), { ...diagnostic('SBX1206', { detail }), severity }];
+}
 
 /** All diagnostics as text with a line feed at its end, in the order of files and lines; '' for none. */
 export function renderDiagnostics(diagnostics: readonly Diagnostic[], options: RenderOptions): string {

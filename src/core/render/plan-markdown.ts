@@ -1,5 +1,7 @@
 // A plan for a pull request: one line that says it all, the details folded.
+
 import { isEmptyPlan, type Plan } from '../plan/plan.ts';
+import { boundedDiagnostics } from './diagnostics.ts';
 import { countChanges, sandboxTitle, summaryLine } from './plan-model.ts';
 import { renderPlan } from './plan-text.ts';
 import { aboutDuration, counted } from './quantity.ts';
@@ -30,7 +32,7 @@ export function renderPlanMarkdown(plan: Plan, textDiff?: TextDiff): string {
     '',
     '</details>',
     '',
-    ...plan.warnings.map((w) => `- ⚠ \`${w.code}\` ${w.summary}: ${w.detail.replace(/\n/g, ' ')}`),
+    ...boundedDiagnostics(plan.warnings).map((w) => `- ⚠ \`${w.code}\` ${w.summary}: ${w.detail.replace(/\n/g, ' ')}`),
   ]
     .join('\n')
     .trimEnd()

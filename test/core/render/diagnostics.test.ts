@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { diagnostic } from '../../../src/core/diagnostic.ts';
-import { printable, renderDiagnostics } from '../../../src/core/render/diagnostics.ts';
+import { boundedDiagnostics, printable, renderDiagnostics } from '../../../src/core/render/diagnostics.ts';
 import { expandText } from '../../support/expanding.ts';
 import { matchesGolden } from '../../support/golden.ts';
 
@@ -87,4 +87,15 @@ t.test('real files with errors read as they were reviewed', async (t) => {
     const text = renderDiagnostics(found.ok ? found.warnings : found.diagnostics, plain);
     matchesGolden(t, `diagnostics/${name.replace('.yaml', '.txt')}`, text);
   }
+});
+
+t.test('of very many diagnostics the first are kept, errors before warnings, and the rest is counted', async (t) => {
+  const many = (code: 'SBX1101' | 'SBX2601', count: number) =>
+    Array.from({ length: count }, (_, at) => diagnostic(code, { detail: `${at}` }));
+  t.equal(boundedDiagnostics(many('SBX1101', 300)).length, 300);
+  const bounded = boundedDiagnostics([...many('SBX2601', 200), ...many('SBX1101', 200)]);
+  t.equal(bounded.length, 301);
+  t.equal(bounded[0]?.severity, 'error');
+  t.match(bounded.at(-1), { severity: 'warning', code: 'SBX1206', detail: '100 more are not shown.' });
+  t.match(boundedDiagnostics(many('SBX1101', 1000)).at(-1), { severity: 'error', detail: '700 more are not shown.' });
 });
