@@ -2,6 +2,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, SbxError } from '../core/errors.ts';
+import { startOfText } from '../host/log-end.ts';
 
 const chunkBytes = 64 * 1024;
 
@@ -46,11 +47,11 @@ async function copy(file: FileHandle, from: number, write: (chunk: Uint8Array) =
 /** Offset of the first of the last `lines` lines, found from the end. */
 async function startOf(file: FileHandle, lines: number | undefined): Promise<number> {
   const { size } = await file.stat();
-  if (lines === undefined) return 0;
   if (lines === 0) return size;
-  let left = lines;
-  for (let end = size; end > 0; ) {
-    const start = Math.max(0, end - chunkBytes);
+  const first = await firstWholeLine(file);
+  let left = lines ?? Number.POSITIVE_INFINITY;
+  for (let end = size; lines !== undefined && end > first; ) {
+    const start = Math.max(first, end - chunkBytes);
     const { buffer, bytesRead } = await file.read(Buffer.alloc(end - start), 0, end - start, start);
     for (let at = bytesRead - 1; at >= 0; at -= 1) {
       const isLast = start + at === size - 1;
@@ -60,5 +61,13 @@ async function startOf(file: FileHandle, lines: number | undefined): Promise<num
     }
     end = start;
   }
-  return 0;
+  return first;
+}
+
+/** Offset of the first line that is there whole: of a long log the older part is a hole. */
+async function firstWholeLine(file: FileHandle): Promise<number> {
+  const start = await startOfText(file);
+  if (start === 0) return 0;
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(chunkBytes), 0, chunkBytes, start);
+  return start + buffer.subarray(0, bytesRead).indexOf(0x0a) + 1;
 }

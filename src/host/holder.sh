@@ -2,7 +2,8 @@
 # The holder of a sandbox: two small processes that outlive sbx.
 #   holder.sh keep  HOME INSTANCE RUN          inside new namespaces: sets them up, then becomes `held`
 #   holder.sh held  HOME INSTANCE RUN          keeps the namespaces by existing
-#   holder.sh watch HOME INSTANCE RUN COMMAND… outside: starts COMMAND when the lease in RUN/lease has run out
+#   holder.sh watch HOME INSTANCE RUN LOGS COMMAND… outside: starts COMMAND when the lease in RUN/lease has run out, and keeps
+#                                              the logs in the folder LOGS within bounds
 # HOME and INSTANCE are there to be read in /proc. Everything is in functions, so that a newer file does not disturb a running one.
 
 # Where Debian keeps ip for everybody, and what an ordinary user's PATH leaves out.
@@ -65,6 +66,20 @@ remaining() {
   esac
 }
 
+# A log of more than 16 MiB keeps its last 8: what is before becomes a hole, so that whoever writes it or reads it goes on as
+# before. Where a file system knows no holes it is emptied. `du` counts what a file takes, not what its length says.
+trim_log='
+  size=$(wc -c <"$1") && used=$(du -k "$1") && used=${used%%[!0-9]*} && [ "$used" -gt 16384 ] || exit 0
+  fallocate --punch-hole --offset 0 --length $((size - 8388608)) "$1" 2>/dev/null || : >"$1"
+  echo trimmed
+'
+
+# While a guest writes without end its logs are looked at more often.
+trim_logs() {
+  trimmed=$(find "$1" -type f -name "*.log*" -size +16384k -exec /bin/sh -c "$trim_log" sh {} \; 2>/dev/null)
+  [ -z "$trimmed" ] || [ "$left" -le 3 ] || left=3
+}
+
 # The command ends this process as its last act, so it must not be waited for in a way that holds it up.
 expire() {
   say "the lease has run out: $*"
@@ -76,7 +91,8 @@ expire() {
 
 watch() {
   run=$3
-  shift 3
+  logs=$4
+  shift 4
   sleeper=
   trap '[ -z "$sleeper" ] || kill "$sleeper"; exit 0' TERM INT HUP
   trap : CONT
@@ -85,6 +101,7 @@ watch() {
     remaining "$run/lease"
     if [ "$left" -gt 0 ]; then
       delay=5
+      trim_logs "$logs"
       pause "$left"
     else
       expire "$@"

@@ -1,11 +1,11 @@
 // The namespaces of a sandbox and the two small processes of holder.sh: a keeper inside, and a watcher that acts on the lease.
-import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SbxError } from '../core/errors.ts';
 import type { ProcessRef, SandboxFacts } from '../core/state/facts.ts';
 import { leasePath } from './lease.ts';
+import { lastLineOf } from './log-end.ts';
 import { unshareFlags } from './namespace-support.ts';
 import { commandLineOf, endProcess, findProcesses, isRunning, spawnDetached } from './processes.ts';
 import { programPath } from './programs.ts';
@@ -23,7 +23,7 @@ export interface OpenSpaceOptions {
   readonly instance: string;
   /** Absolute folder of the sandbox's sockets, exists, mode 0700. Holds `lease`, `keep`, `uplink.sock`, `rules.json` */
   readonly runDir: string;
-  /** Where holder and destroy log, absolute */
+  /** Where holder and destroy log, absolute. Its folder is that of all logs of the sandbox, which the watcher keeps within bounds */
   readonly logPath: string;
   /** Absolute path of holder.sh */
   readonly holderScript: string;
@@ -89,7 +89,7 @@ function enterMounts(inside: SpaceRef, unshare: string): readonly string[] {
 }
 
 async function ensureWatcher(options: OpenSpaceOptions): Promise<ProcessRef> {
-  const wanted = [...roleArgv(options, 'watch'), ...options.expireArgv];
+  const wanted = [...roleArgv(options, 'watch'), dirname(options.logPath), ...options.expireArgv];
   const found = [...listOf(options.facts.holder).filter(isRunning), ...findOwn(options, 'watch')];
   // One with another command is of an sbx that may no longer be installed where it was.
   const kept = found.find((ref) => sameWords(commandLineOf(ref.pid), wanted));
@@ -107,7 +107,7 @@ async function startHolder(options: OpenSpaceOptions, role: Role, argv: readonly
     if (how === undefined && performance.now() < deadline) continue;
     await endProcess(ref);
     const what = how === undefined ? `was not ready after ${readyWithinMs} ms` : `ended with ${how}`;
-    throw new SbxError('SBX6003', `the holder (${role}) ${what}: ${lastLine(options.logPath)}`, {
+    throw new SbxError('SBX6003', `the holder (${role}) ${what}: ${await lastLineOf(options.logPath)}`, {
       hint: 'sbx doctor says what this host lacks.',
     });
   }
@@ -138,8 +138,4 @@ function listOf(ref: ProcessRef | undefined): readonly ProcessRef[] {
 
 function sameWords(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((word, index) => word === b[index]);
-}
-
-function lastLine(path: string): string {
-  return readFileSync(path, 'utf8').trimEnd().split('\n').at(-1) ?? '';
 }

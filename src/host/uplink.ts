@@ -8,7 +8,7 @@ import { uplink } from '../core/link-names.ts';
 import type { SandboxAttrs } from '../core/state/attrs.ts';
 import type { ProcessRef } from '../core/state/facts.ts';
 import { forwardKey, type UplinkForward, withInnerPorts } from '../core/uplink-ports.ts';
-import { readTextIfThere } from './files.ts';
+import { lastLineOf } from './log-end.ts';
 import { applyGuard } from './packet-filter.ts';
 import { endProcess, findProcesses, isRunning, spawnDetached } from './processes.ts';
 import { programPath } from './programs.ts';
@@ -44,10 +44,7 @@ export async function startUplink(
     if (how === undefined && performance.now() < deadline) continue;
     await stopUplink(ref, runDir);
     const what = how === undefined ? `was not ready after ${readyWithinMs} ms` : `ended with ${how}`;
-    throw new SbxError(
-      'SBX6005',
-      `slirp4netns ${what}: ${(await readTextIfThere(logPath))?.trim().split('\n').at(-1)}`,
-    );
+    throw new SbxError('SBX6005', `slirp4netns ${what}: ${await lastLineOf(logPath)}`);
   }
 }
 

@@ -7,6 +7,9 @@ import type { ResourceRecord } from '../state/state.ts';
 import { formatSize } from '../units.ts';
 import type { Outcome, PlanInputs } from './context.ts';
 
+/** What a guest can make its logs take, in `bytes`: serial log, the one of the start before, and the VMM's, 16 MiB each. */
+const vmLogsBytes = 3 * 16 * 2 ** 20;
+
 /** One disk that the plan makes. */
 interface NewDisk {
   readonly address: Address;
@@ -26,9 +29,13 @@ export function admitDisks(inputs: PlanInputs, outcomes: ReadonlyMap<Address, Ou
   const records = new Map((inputs.state?.resources ?? []).map((record) => [record.address, record]));
   const disks = [...outcomes].flatMap(([address, outcome]) => newDisks(outcome, records.get(address), inputs));
   const copies = [...outcomes.values()].flatMap((outcome) => newCopies(outcome, inputs));
-  if (disks.length === 0 && copies.length === 0) return [];
+  const machines = [...outcomes.values()].filter(
+    ({ change }) => change?.action === 'create' && change.address.startsWith('vm.'),
+  );
+  if (disks.length + copies.length + machines.length === 0) return [];
   const available = inputs.observed.host.diskAvailableBytes;
-  return [...tooSmall(disks), ...unpacked(disks, inputs), ...space(available, disks, copies)];
+  const logsBytes = machines.length * vmLogsBytes;
+  return [...tooSmall(disks), ...unpacked(disks, inputs), ...space(available, { disks, copies, logsBytes })];
 }
 
 /** Files of an image that the plan takes into the cache. */
@@ -74,7 +81,13 @@ function tooSmall(disks: readonly NewDisk[]): readonly Diagnostic[] {
     );
 }
 
-function space(available: number, disks: readonly NewDisk[], copies: readonly NewCopy[]): readonly Diagnostic[] {
+interface Takers {
+  readonly disks: readonly NewDisk[];
+  readonly copies: readonly NewCopy[];
+  readonly logsBytes: number;
+}
+
+function space(available: number, { disks, copies, logsBytes }: Takers): readonly Diagnostic[] {
   const taken = copies.find(({ sizeBytes }) => sizeBytes > available);
   if (taken !== undefined) {
     const detail = `The copy of the files of ${taken.address} in the cache takes ${roughBytes(taken.sizeBytes)}, and ${roughBytes(available)} are available.`;
@@ -97,9 +110,9 @@ function space(available: number, disks: readonly NewDisk[], copies: readonly Ne
       }),
     ];
   }
-  const whole = [...disks, ...copies].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const whole = [...disks, ...copies].reduce((sum, { sizeBytes }) => sum + sizeBytes, logsBytes);
   if (whole <= available) return [];
-  const detail = `When guests fill them, the new disks take ${roughBytes(whole)}, and ${roughBytes(available)} are available.`;
+  const detail = `When guests fill them, the new disks and logs take ${roughBytes(whole)}, and ${roughBytes(available)} are available.`;
   return [diagnostic('SBX3109', { detail, hint: 'Keep an eye on it, or keep the home elsewhere with --home.' })];
 }
 

@@ -5,7 +5,7 @@ import { access, open, rename, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describeError, errnoOf, isSbxError, SbxError } from '../../core/errors.ts';
 import type { ProcessRef } from '../../core/state/facts.ts';
-import { readTextIfThere } from '../../host/files.ts';
+import { readLogEnd } from '../../host/log-end.ts';
 import { spawnDetached } from '../../host/processes.ts';
 import type { StartContext, Started, VmSpec } from '../driver.ts';
 import { filesOf, type VmFiles, vmmArgv } from './argv.ts';
@@ -169,9 +169,8 @@ function describeEnd(how: number | string): string {
 
 /** The last lines of the VMM's log, on one line. */
 async function lastWords(files: VmFiles): Promise<string> {
-  const text = (await readTextIfThere(files.vmmLog)) ?? '';
+  const text = await readLogEnd(files.vmmLog, 4000);
   return text
-    .slice(-4000)
     .split('\n')
     .map((line) => line.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').trim())
     .filter((line) => line !== '')

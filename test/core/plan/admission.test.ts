@@ -53,6 +53,13 @@ t.test('everything that is missing is said at once', async (t) => {
   t.strictSame(codes({ host, image: { diskUsedBytes: 20 * mebi } }), ['SBX3101', 'SBX3112', 'SBX3107', 'SBX3108']);
 });
 
+t.test('the logs of new VMs count, since a guest can fill them up to their bound', async (t) => {
+  const to = file.replace('disks: { root: { size: 2GiB }, data: { volume: pg } }', 'disks: { root: { size: 2GiB } }');
+  const disks = 2048 + 1024;
+  t.strictSame(codes({ to, host: { diskAvailableBytes: (disks + 47) * mebi } }), ['SBX3109']);
+  t.strictSame(codes({ to, host: { diskAvailableBytes: (disks + 48) * mebi } }), []);
+});
+
 t.test('memory counts what starts and what grows, less what is given back', async (t) => {
   const from = applied(file);
   const to = file.replace('size: 512MiB', 'size: 1GiB');
