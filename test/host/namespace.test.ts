@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { bridgeMac, bridgeName, tapName } from '../../src/core/link-names.ts';
 import type { ProcessRef, SandboxFacts } from '../../src/core/state/facts.ts';
-import { isAlive, signalProcess, spawnDetached, waitForEnd } from '../../src/host/processes.ts';
+import { commandLineOf, isAlive, signalProcess, spawnDetached, waitForEnd } from '../../src/host/processes.ts';
 import {
   applyRules,
   closeSpace,
@@ -56,7 +56,8 @@ async function namespaceTests(): Promise<void> {
 
   await t.test('both processes and the pause between looks weigh less than 2 MiB', async (t) => {
     const { facts } = await openedSpace(t);
-    await until(() => childrenOf(facts.holder).length > 0);
+    // A look at the lease and the logs takes some milliseconds in 30 s.
+    await until(() => childrenOf(facts.holder).some((pid) => commandLineOf(pid)[0] === 'sleep'));
     const pids = [facts.keeper, facts.holder].flatMap((ref) =>
       ref === undefined ? [] : [ref.pid, ...childrenOf(ref)],
     );
