@@ -64,6 +64,31 @@ t.test('files and folders go in and out under the names that cp would give them'
   );
 });
 
+t.test('a name that tar might take for an option, a host or a command is a name', async (t) => {
+  const folder = temporary(t);
+  mkdirSync(join(folder, 'guest'));
+  const names = [
+    '-rf',
+    '--checkpoint-action=exec=touch x',
+    '@a',
+    'host:file',
+    'a,b',
+    '$(touch x)',
+    '*',
+    "it's",
+    'a\nb',
+  ];
+  for (const name of names) {
+    writeFileSync(join(folder, name), name);
+    await copyIn(local, join(folder, name), join(folder, 'guest'));
+    t.equal(readFileSync(join(folder, 'guest', name), 'utf8'), name);
+    const { path } = await copyOut(local, join(folder, 'guest', name), join(folder, `out${names.indexOf(name)}`));
+    t.equal(readFileSync(path, 'utf8'), name);
+  }
+  t.strictSame(readdirSync(join(folder, 'guest')).sort(), [...names].sort(), 'and nothing else came about');
+  t.notOk(readdirSync(folder).includes('x'));
+});
+
 t.test('links that stay inside come along, others and devices are left out and named', async (t) => {
   const folder = temporary(t);
   mkdirSync(join(folder, 'd/sub'), { recursive: true });

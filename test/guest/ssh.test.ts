@@ -40,6 +40,17 @@ t.test('ssh itself understands every option, and trusts nothing but the key of t
   t.match(told, /^identityfile "?\/k y\/id"?$/m);
 });
 
+t.test('a home of any name that is taken stays one path in the options of ssh', async (t) => {
+  for (const name of ['a b', "a'b", 'a\\b', '%h', '~', '#a', '$(id)', 'a=b', '-rf', 'ü']) {
+    const odd = { keyPath: `/h/${name}/id`, knownHostsPath: `/h/${name}/hosts` };
+    const options = sshOptions(odd).flatMap((option) => ['-o', option]);
+    const told = (await run(['ssh', '-G', '-F', '/dev/null', ...options, '--', '10.0.0.5'])).split('\n');
+    t.ok(told.includes(`userknownhostsfile ${odd.knownHostsPath}`), name, { told });
+    // It is shown before its tokens are read.
+    t.ok(told.includes(`identityfile ${odd.keyPath.replaceAll('%', '%%')}`), name, { told });
+  }
+});
+
 t.test('words reach the shell of the guest as they are', async (t) => {
   await t.resolves(
     fc.assert(
