@@ -3,7 +3,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, SbxError } from '../core/errors.ts';
 import type { CachedImage } from '../core/render/status-model.ts';
-import { ensureImage } from '../images/cache.ts';
+import { ensureImage, removeAbandoned } from '../images/cache.ts';
 import { damagedFiles, type Manifest, readManifest } from '../images/manifest.ts';
 import { loadRecipe } from '../images/recipe.ts';
 import { imagesDir } from '../store/home.ts';
@@ -45,10 +45,17 @@ export function buildImageServices(workplace: () => Promise<Workplace>): ImageSe
     },
     prune: async ({ dryRun }) => {
       const unused = (await entries(await workplace())).filter(({ image }) => image.usedBy.length === 0);
-      if (!dryRun) for (const { folder } of unused) await rm(folder, { recursive: true, force: true });
+      if (!dryRun) await removeUnused(await workplace(), unused);
       return unused.map(({ image }) => image);
     },
   };
+}
+
+async function removeUnused({ home }: Workplace, unused: readonly Entry[]): Promise<void> {
+  for (const { folder } of unused) await rm(folder, { recursive: true, force: true });
+  await removeAbandoned(imagesDir(home)).catch((error: unknown) => {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  });
 }
 
 async function problemsOf(folder: string, manifest: Manifest): Promise<readonly string[]> {

@@ -110,6 +110,7 @@ async function withBuildLock<T>(
 /** Fills an entry beside its place and swaps it in. The lock is held: leftovers of a killed run can go. */
 async function makeEntry(folder: string, fill: (temporary: string) => Promise<Manifest>): Promise<Manifest> {
   await removeLeftovers(folder);
+  await removeAbandoned(join(folder, '..'));
   const temporary = await mkdtemp(`${folder}.new-`);
   try {
     const manifest = await fill(temporary);
@@ -154,6 +155,22 @@ async function removeLeftovers(folder: string): Promise<void> {
   for (const entry of await readdir(parent)) {
     if (entry.startsWith(`${name}.new-`) || entry.startsWith(`${name}.old-`))
       await rm(join(parent, entry), { recursive: true, force: true });
+  }
+}
+
+/**
+ * Removes what killed runs left of entries that may never be asked for again, copies of large disks among them. Whoever is at
+ * work on one holds its lock.
+ */
+export async function removeAbandoned(images: string): Promise<void> {
+  const left = (await readdir(images)).flatMap((name) => /^([0-9a-f]{32})\.(?:new|old)-/.exec(name)?.[1] ?? []);
+  for (const name of new Set(left)) {
+    const lockPath = join(images, `.${name}.lock`);
+    await withFileLock(lockPath, () => removeLeftovers(join(images, name)), { timeoutMs: 0 }).catch(
+      (error: unknown) => {
+        if (!(error instanceof SbxError)) throw error;
+      },
+    );
   }
 }
 

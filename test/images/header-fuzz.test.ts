@@ -5,9 +5,9 @@ import { readKernel } from '../../src/images/kernel-file.ts';
 import { largestDiskBytes, readQcow2, unpackedBytes } from '../../src/images/qcow2.ts';
 import { type ReadAt, readerOver } from '../../src/images/read-at.ts';
 import { bzImage, elfKernel, qcow2, withMultiboot } from '../support/image-files.ts';
-import { propertyOptions } from '../support/property.ts';
+import { propertyOptions, soak } from '../support/property.ts';
 
-t.setTimeout(600_000);
+t.setTimeout(soak ? 24 * 3600_000 : 15 * 60_000);
 
 /** A reader over bytes that counts what is read. */
 function reader(bytes: Buffer): { readonly read: ReadAt; readonly total: () => number } {

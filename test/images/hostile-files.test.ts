@@ -21,6 +21,7 @@ import { type EnsureOptions, ensureImage } from '../../src/images/cache.ts';
 import { imageDigest } from '../../src/images/digest.ts';
 import { createDisk } from '../../src/images/disks.ts';
 import type { ReadOptions } from '../../src/images/hash-file.ts';
+import { withFileLock } from '../../src/images/lock.ts';
 import { bzImage, elfKernel, type Qcow2Fields, qcow2, withMultiboot } from '../support/image-files.ts';
 
 const secret = 'root:of-the-host-and-of-nobody-else';
@@ -278,6 +279,20 @@ t.test('a long reading says how far it is, and ends when it is told to', async (
     t.match(said.at(-1), /^reading its disk, .* of 200 GiB$/);
   }
   t.notOk(existsSync(join(folders.cacheDir, 'images', 'd'.repeat(32))));
+});
+
+t.test('what a killed run left of any image goes with the next one that is taken', async (t) => {
+  const { clone, folders } = place(t);
+  const source = { type: 'files', kernel: join(clone, 'vmlinuz') } as const;
+  const images = join(folders.cacheDir, 'images');
+  const [abandoned, busy] = ['a'.repeat(32), 'b'.repeat(32)];
+  for (const name of [abandoned, busy]) mkdirSync(join(images, `${name}.new-x1y2z3`), { recursive: true });
+  const { digest } = await imageDigest(source, folders);
+  await withFileLock(join(images, `.${busy}.lock`), () => ensureImage(source, { ...folders, digest }), {
+    timeoutMs: 10_000,
+  });
+  const left = readdirSync(images).filter((name) => !name.startsWith('.'));
+  t.strictSame(left.sort(), [digest.slice(0, 32), `${busy}.new-x1y2z3`].sort());
 });
 
 t.test('a plain packed image becomes a disk, whole', needsQemuImg, async (t) => {

@@ -81,6 +81,13 @@ t.test('disks: copies that do not fit are an error, sizes that may not fit one d
   t.strictSame(codes({ host, image: { diskUsedBytes: 101 * mebi } }), ['SBX3112']);
   t.strictSame(codes({ host, image: { diskUsedBytes: 50 * mebi } }), ['SBX3109']);
   t.strictSame(codes({ image: { diskBytes: 3 * 2 ** 30 } }), ['SBX3115'], 'a root disk below the size of its image');
+  t.strictSame(codes({ host, image: { takesBytes: 101 * mebi } }), ['SBX3112'], 'the copy in the cache');
+  t.strictSame(codes({ host, image: { takesBytes: 50 * mebi } }), ['SBX3109']);
+  const packed = (diskPackedBytes: number, diskUsedBytes: number) =>
+    codes({ image: { diskPackedBytes, diskUsedBytes } });
+  t.strictSame(packed(393_000, 512 * mebi), ['SBX3117']);
+  t.strictSame(packed(600 * mebi, 2200 * mebi), [], 'a cloud image as they are');
+  t.strictSame(packed(393_000, 64 * mebi), [], 'nothing large');
   const from = applied(file);
   t.strictSame(
     codes({ from, host: { diskAvailableBytes: 0 }, to: file.replace('max: 8', 'max: 4') }),
