@@ -20,7 +20,7 @@ t.jobs = 3;
 
 const real = await findRealCloudHypervisor();
 // Where a real program is asked, the fakes were asked elsewhere: the lab is slow.
-for (const version of typeof real === 'string' ? ['34.0', '40.0', '46.0', '50.0', '51.1', '53.0'] : []) {
+for (const version of typeof real === 'string' ? ['34.0', '40.0', '46.0', '50.0', '51.1', '53.0', '54.0'] : []) {
   t.test(`the fake, as release ${version}`, { timeout: 600_000 }, (t) => onFake(t, version));
 }
 t.test(

@@ -34,6 +34,11 @@ export function kindOfRefusal({ status, causes }: Refusal): RefusalKind {
   return 'other';
 }
 
+/** Whether it says that there is no such device: 404 since v54, which older releases send only where there is no VM. */
+export function isUnknownDevice(refusal: Refusal): boolean {
+  return refusal.status === 404 && kindOfRefusal(refusal) !== 'no-vm';
+}
+
 function fromJson(raw: string): readonly string[] | undefined {
   let value: unknown;
   try {

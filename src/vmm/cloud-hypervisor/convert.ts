@@ -46,7 +46,7 @@ export function toVmConfig(spec: VmSpec, files: VmFiles, features: Features, con
     console: { mode: console },
     vsock: { cid: vsockCid(spec.uuid), socket: files.vsockSocket, id: 'vsock' },
     platform: {
-      uuid: spec.uuid,
+      ...(features.systemUuid ? { system_uuid: spec.uuid } : { uuid: spec.uuid }),
       ...(hotplugSize === growth ? {} : { oem_strings: [`${maximumMark}${maxBytes}`] }),
     },
   };

@@ -58,10 +58,10 @@ export function createCloudHypervisorDriver(
       await refuseForged([disk], version);
       await within(ref, (session) => addDevice(session, 'vm.add-disk', toDiskConfig(disk, features)));
     },
-    detachDisk: (ref, id) => within(ref, (session) => removeDevice(session, diskWireId(id))),
+    detachDisk: (ref, id) => within(ref, (session) => removeDevice(session, diskWireId(id), features)),
     growDisk: (ref, id, sizeBytes) => within(ref, (session) => growDisk(session, id, sizeBytes, features)),
     attachNic: (ref, nic) => within(ref, (session) => addDevice(session, 'vm.add-net', tapConfig(nic))),
-    detachNic: (ref, id) => within(ref, (session) => removeDevice(session, nicWireId(id))),
+    detachNic: (ref, id) => within(ref, (session) => removeDevice(session, nicWireId(id), features)),
     openAgent: (ref) => openAgent(filesOf(ref.paths).vsockSocket, limits.agentMs),
     openConsole: async (ref) => openPty((await readInfo(apiSocketOf(ref.paths), limits.requestMs)).consolePty),
   };

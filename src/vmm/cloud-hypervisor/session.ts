@@ -25,6 +25,8 @@ export interface Limits {
   readonly resizeMs: number;
   /** The guest letting go of a device */
   readonly detachMs: number;
+  /** From a removal that the guest did not answer to the next request for it, where the VMM takes a second one */
+  readonly removeAgainMs: number;
   /** A connection to the guest agent */
   readonly agentMs: number;
 }
@@ -36,6 +38,7 @@ export const defaultLimits: Limits = {
   observeMs: 5000,
   resizeMs: 60_000,
   detachMs: 30_000,
+  removeAgainMs: 5000,
   agentMs: 4000,
 };
 

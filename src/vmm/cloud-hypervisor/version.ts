@@ -48,6 +48,10 @@ export interface Features {
   readonly diskResizeAnyway: boolean;
   /** `vm.resize-disk` of qcow2 images */
   readonly qcow2Resize: boolean;
+  /** `platform.system_uuid`; its old name `uuid` is an alias that may go, and unknown fields are ignored without a word */
+  readonly systemUuid: boolean;
+  /** `vm.remove-device` may be asked again for a device that the guest keeps: a busy guest can miss the first request */
+  readonly removalRepeats: boolean;
   /** `memory_actual_size` counts what the guest has really plugged; before, it repeats the request */
   readonly actualMemory: boolean;
 }
@@ -62,6 +66,8 @@ export function featuresOf(version: Version): Features {
     diskResize: isAtLeast(version, 50),
     diskResizeAnyway: isAtLeast(version, 52),
     qcow2Resize: isAtLeast(version, 51),
+    systemUuid: isAtLeast(version, 53),
+    removalRepeats: isAtLeast(version, 54),
     actualMemory: isAtLeast(version, 52),
   };
 }

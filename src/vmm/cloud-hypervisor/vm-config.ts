@@ -15,7 +15,13 @@ export interface VmConfig {
   readonly serial: { readonly mode: 'File'; readonly file: string };
   readonly console: { readonly mode: 'Pty' | 'Off' };
   readonly vsock: { readonly cid: number; readonly socket: string; readonly id: string };
-  readonly platform: { readonly uuid: string; readonly oem_strings?: readonly string[] };
+  readonly platform: {
+    /** Up to v52 */
+    readonly uuid?: string;
+    /** Since v53 */
+    readonly system_uuid?: string;
+    readonly oem_strings?: readonly string[];
+  };
 }
 
 /** Body of `vm.add-disk`, and a member of `disks`. */

@@ -129,19 +129,27 @@ export const actions = {
   'vm.remove-device': (vm, { id }) => {
     vm.requireCreated('The device could not be removed');
     const failed = (why) => refuse('The device could not be removed', 'Error from device manager', why);
+    const unknown = () => {
+      if (vm.at(54))
+        throw new Refusal(404, ['Error from API', 'The device could not be removed', `Unknown device id ${id}`]);
+      failed(`Unknown device id ${id}`);
+    };
     const list = ['disks', 'net'].find((name) => vm.config[name]?.some((device) => device.id === id));
     if (!vm.booted) {
-      if (list === undefined) failed(`Unknown device id ${id}`);
+      if (list === undefined) unknown();
       vm.config[list] = vm.config[list].filter((device) => device.id !== id);
       return;
     }
-    if (!vm.tree.has(id) || id.startsWith('__')) failed(`Unknown device id ${id}`);
-    // Below v53 a second request is taken without a word.
-    if (list === undefined) return vm.at(53) ? failed(`Device ${id} is being removed`) : undefined;
-    const device = vm.config[list].find((one) => one.id === id);
-    vm.config[list] = vm.config[list].filter((one) => one !== device);
-    vm.release(device);
-    if (vm.vmm.setting('KEEP_DEVICES') !== undefined) return;
+    if (!vm.tree.has(id) || id.startsWith('__')) unknown();
+    // Below v53 a second request is taken without a word, v53 refuses it, later ones tell the guest again.
+    if (list === undefined && !vm.at(54)) return vm.at(53) ? failed(`Device ${id} is being removed`) : undefined;
+    if (list !== undefined) {
+      const device = vm.config[list].find((one) => one.id === id);
+      vm.config[list] = vm.config[list].filter((one) => one !== device);
+      vm.release(device);
+    }
+    vm.removals += 1;
+    if (vm.vmm.setting('KEEP_DEVICES') !== undefined || vm.removals <= vm.setting('LOSE_REMOVALS', 0)) return;
     vm.inGuest(() => {
       const bdf = vm.tree.get(id)?.bdf;
       vm.tree.delete(id);

@@ -145,8 +145,9 @@ function decodeVsock(sent) {
 function decodePlatform(sent, version) {
   if (sent === undefined) return null;
   const shared = { num_pci_segments: 1, iommu_segments: null, oem_strings: sent.oem_strings ?? null };
+  // Since v53 the old names are aliases; before, the new ones are unknown and vanish.
   const names = isAtLeast(version, 53)
-    ? { system_serial_number: sent.serial_number ?? null, system_uuid: sent.uuid ?? null }
+    ? { system_serial_number: sent.serial_number ?? null, system_uuid: sent.system_uuid ?? sent.uuid ?? null }
     : { serial_number: sent.serial_number ?? null, uuid: sent.uuid ?? null };
   return { ...shared, ...names };
 }

@@ -21,6 +21,7 @@ export class Vm {
     this.wreck = false;
     this.plugged = 0;
     this.pendingCpus = false;
+    this.removals = 0;
   }
 
   at(major, minor) {

@@ -45,7 +45,7 @@ t.test('a VM on the newest release', async (t) => {
     serial: { mode: 'File', file: '/d/serial.log' },
     console: { mode: 'Pty' },
     vsock: { cid: 19, socket: '/r/vsock.sock', id: 'vsock' },
-    platform: { uuid: spec.uuid },
+    platform: { system_uuid: spec.uuid },
   });
 });
 
@@ -54,6 +54,9 @@ t.test('fields that a release would ignore are not sent to it', async (t) => {
   t.strictSame(Object.keys(disk(34) ?? {}), ['id', 'path', 'readonly', 'direct']);
   t.strictSame(Object.keys(disk(50) ?? {}), ['id', 'path', 'readonly', 'direct', 'serial']);
   t.match(disk(50, 1), { image_type: 'Raw' });
+  const platform = (major: number) => toVmConfig(spec, files, features(major), 'Off').platform;
+  t.strictSame(platform(52), { uuid: spec.uuid });
+  t.strictSame(platform(53), { system_uuid: spec.uuid });
 });
 
 t.test('memory without room to grow has no hotplug, other room is rounded up and the maximum kept', async (t) => {

@@ -144,6 +144,35 @@ t.test('guests that do not follow are reported with how far they came', async (t
   await t.rejects(driver.detachDisk(ref, 'root'), { code: 'SBX5006' }, 'and again when asked again');
 });
 
+t.test('a removal that a busy guest missed is asked for again where the release takes that', async (t) => {
+  const limits = { detachMs: 3000, removeAgainMs: 200 };
+  const removals = async (
+    version: string,
+    lost: string,
+  ): Promise<{ readonly error: unknown; readonly asked: number }> => {
+    const { driver, fake, start } = await fakeVm(t, { VERSION: version, LOSE_REMOVALS: lost }, limits);
+    const ref = await start();
+    const error = await driver.detachDisk(ref, 'root').catch((cause: unknown) => cause);
+    const asked = (await fake.calls()).filter(({ action }) => action === 'vm.remove-device').length;
+    return { error, asked };
+  };
+  t.strictSame(await removals('54.0', '2'), { error: undefined, asked: 3 });
+  t.match(await removals('53.0', '1'), { error: { code: 'SBX5006' }, asked: 1 });
+});
+
+t.test(
+  'a device that is unknown when its removal is asked for is believed gone only when the tree says so',
+  async (t) => {
+    const { driver, fake, files, start } = await fakeVm(t, { VERSION: '54.0' }, { removeAgainMs: 200 });
+    const ref = await start();
+    const causes = ['Error from API', 'The device could not be removed', 'Unknown device id disk-root'];
+    await setFaults(files.apiSocket, [{ on: 'vm.remove-device', do: 'error', status: 404, causes, times: 1 }]);
+    await t.resolves(driver.detachDisk(ref, 'root'));
+    t.equal((await fake.calls()).filter(({ action }) => action === 'vm.remove-device').length, 2);
+    await t.resolves(driver.detachDisk(ref, 'root'), 'and one that is gone is no error');
+  },
+);
+
 t.test('pending vCPU removals are waited for', async (t) => {
   for (const version of ['40.0', '53.0']) {
     const { driver, start } = await fakeVm(t, { VERSION: version, GUEST_MS: '300' });
