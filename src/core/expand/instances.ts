@@ -46,9 +46,7 @@ export function resolveGroups(context: Context): void {
   }
   const room: Room = { values: mostValues, templates: new Map() };
   for (const [name, written] of entries) {
-    const slots = counted.get(name);
-    const counts = total <= mostVms && slots !== undefined;
-    context.groups.set(name, counts ? groupOf(context, room, name, written, slots) : undefined);
+    context.groups.set(name, total > mostVms ? undefined : groupOf(context, room, name, written, counted.get(name)));
   }
 }
 
@@ -80,13 +78,20 @@ function valuesOfTemplate(room: Room, template: RawVm): number {
   return size;
 }
 
-function groupOf(context: Context, room: Room, name: string, written: RawVm, { size, make }: Slots): Group | undefined {
+function groupOf(
+  context: Context,
+  room: Room,
+  name: string,
+  written: RawVm,
+  counted: Slots | undefined,
+): Group | undefined {
   const path: Path = ['vms', name];
   const template = templateOf(context, name, written);
   // Merging a template costs its values once, even where no VM comes of it.
   const values =
-    (valuesIn(written) + (template === undefined ? 0 : valuesOfTemplate(room, template))) * Math.max(size, 1);
-  const slots = hasRoom(context, room, name, values) ? make() : undefined;
+    (valuesIn(written) + (template === undefined ? 0 : valuesOfTemplate(room, template))) *
+    Math.max(counted?.size ?? 0, 1);
+  const slots = hasRoom(context, room, name, values) ? counted?.make() : undefined;
   if (template === undefined || slots === undefined) return undefined;
   const raw = merged(written, template);
   const instances: Instance[] = [];
