@@ -52,9 +52,19 @@ function outlineOf(node) {
     ...($ref === undefined ? {} : { ref: $ref.replace('#/$defs/', '') }),
     ...(title === undefined ? {} : { title }),
     ...(words === undefined ? {} : { words }),
+    ...scalarOf(node),
     ...(properties === undefined ? {} : { properties: outlinesOf(properties) }),
     ...Object.fromEntries(nested),
   };
+}
+
+/** Whether a scalar is text there, and like what, or any kind of value; numbers and switches say nothing. */
+function scalarOf({ type, pattern, anyOf, enum: words, $comment }) {
+  const scalars = [type ?? []].flat().filter((each) => ['string', 'number', 'integer', 'boolean'].includes(each));
+  const takesText = scalars.includes('string') && pattern !== reference && pattern !== '^\\$\\{[^{}]*\\}$';
+  if (!takesText) return {};
+  if (scalars.length > 1 && $comment !== 'text') return { any: true };
+  return { text: anyOf === undefined && words === undefined ? (pattern ?? '') : reference };
 }
 
 function outlinesOf(nodes) {
@@ -122,6 +132,10 @@ export interface Outline {
   readonly ref?: string;
   readonly title?: string;
   readonly words?: readonly (string | number)[];
+  /** A scalar is text here, and matches this */
+  readonly text?: string;
+  /** Any kind of scalar is taken */
+  readonly any?: true;
   readonly properties?: Readonly<Record<string, Outline>>;
   readonly additionalProperties?: Outline;
   readonly propertyNames?: Outline;

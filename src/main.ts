@@ -6,7 +6,7 @@ import type { Io } from './cli/services.ts';
 export async function main(proc: NodeJS.Process): Promise<void> {
   const code = await runProgram({
     argv: proc.argv.slice(2),
-    env: proc.env,
+    env: environmentOf(proc),
     cwd: proc.cwd(),
     io: streamsOf(proc),
     onSignal: (signal, listener) => {
@@ -16,6 +16,13 @@ export async function main(proc: NodeJS.Process): Promise<void> {
     stopAtOnce: (status) => proc.exit(status),
   });
   proc.exit(code);
+}
+
+/** The environment, once: values of variables go to no program that is started from here. */
+function environmentOf(proc: NodeJS.Process): NodeJS.ProcessEnv {
+  const env = { ...proc.env };
+  for (const name of Object.keys(env)) if (name.startsWith('SBX_VAR_')) delete proc.env[name];
+  return env;
 }
 
 /** The streams of a process. Node makes each at its first use, which costs some milliseconds. */

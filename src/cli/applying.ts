@@ -19,7 +19,7 @@ import { writeKnown } from '../store/known-file.ts';
 import { acquireLock } from '../store/lock.ts';
 import { readSnapshot } from '../store/snapshot.ts';
 import { removeState, settleJournal, writeState } from '../store/state-file.ts';
-import { commandWords, userWords } from './command-words.ts';
+import { commandName, commandWords, userWords } from './command-words.ts';
 import { type MadePlan, makePlan } from './planning.ts';
 import type { ApplyOptions, PlanRequest } from './services.ts';
 import type { Workplace } from './session.ts';
@@ -109,7 +109,7 @@ async function carryOut(workplace: Workplace, made: MadePlan, options: ApplyOpti
   const journal = await openJournal(layout, {
     type: 'open',
     format_version: 1,
-    command: process.argv.slice(2, 3).join(''),
+    command: commandName(process.argv.slice(2)),
     pid: process.pid,
     atMs: Date.now(),
     ...header,

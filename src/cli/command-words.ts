@@ -10,6 +10,13 @@ export function commandWords(argv: readonly string[]): string {
   return `sbx ${words.join(' ')}`.slice(0, 200);
 }
 
+const changing = new Set(['apply', 'destroy', 'start', 'stop', 'restart', 'gc']);
+
+/** The command that changes something, for the journal; nothing else of a command line is written down. */
+export function commandName(argv: readonly string[]): string {
+  return argv.find((word) => changing.has(word)) ?? '';
+}
+
 function withoutValue(assignment: string): string {
   const at = assignment.indexOf('=');
   return at === -1 ? assignment : `${assignment.slice(0, at)}=…`;

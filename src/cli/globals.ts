@@ -57,7 +57,8 @@ export function globalOptions(
 
 function toVariable(text: string): { readonly name: string; readonly value: string } {
   const at = text.indexOf('=');
-  if (at < 1) throw usageError(`"${text}" is not a value of --var.`, 'Write it as in --var workers=3.');
+  // What was given may be a secret whose name was forgotten.
+  if (at < 1) throw usageError('--var takes a name and a value.', 'Write it as in --var workers=3.');
   return { name: text.slice(0, at), value: text.slice(at + 1) };
 }
 

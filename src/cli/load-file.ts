@@ -21,13 +21,32 @@ export async function sourcesOf(options: GlobalOptions): Promise<Checked<Sources
   });
 }
 
-/** What the file says by itself, as if nothing was ever applied. */
+/** What the file says by itself. */
+export interface LoadedAlone {
+  readonly desired: Desired;
+  readonly sources: Sources;
+  /** Variables without a value, where that was allowed */
+  readonly unknown: readonly string[];
+}
+
+/** What the file says by itself, as if nothing was ever applied; with unknown values where that is enough. */
 export async function loadAlone(
   options: GlobalOptions,
-): Promise<Checked<{ readonly desired: Desired; readonly sources: Sources }>> {
+  { unknownVariables = false }: { readonly unknownVariables?: boolean } = {},
+): Promise<Checked<LoadedAlone>> {
   const sources = await sourcesOf(options);
   if (!sources.ok) return sources;
-  const desired = expand(sources.value.document, { ...sources.value.expandInputs, allocations: noAllocations });
+  const inputs = { ...sources.value.expandInputs, allocations: noAllocations, unknownVariables };
+  const desired = expand(sources.value.document, inputs);
   if (!desired.ok) return desired;
-  return ok({ desired: desired.value, sources: sources.value }, [...sources.warnings, ...desired.warnings]);
+  const unknown = unknownVariables ? withoutValue(sources.value) : [];
+  return ok({ desired: desired.value, sources: sources.value, unknown }, [...sources.warnings, ...desired.warnings]);
+}
+
+function withoutValue({ document, expandInputs }: Sources): readonly string[] {
+  const { flags, environment, files } = expandInputs.variables;
+  const given = [flags, environment, ...files.map(({ values }) => values)];
+  return Object.entries(document.root.variables ?? {}).flatMap(([name, variable]) =>
+    variable.default === undefined && !given.some((values) => Object.hasOwn(values, name)) ? [name] : [],
+  );
 }

@@ -54,7 +54,9 @@ function asksForDebug(argv: readonly string[]): boolean {
 }
 
 function usageDiagnostic(error: CommanderError, argv: readonly string[]): Diagnostic {
-  const [first = '', suggestion] = error.message.replace(/^error: /, '').split('\n');
+  // A word that was not understood may hold the value of a variable.
+  const message = error.message.replace(/'([^'=\n]*)=[^'\n]*'/g, "'$1=…'");
+  const [first = '', suggestion] = message.replace(/^error: /, '').split('\n');
   const meant = /Did you mean (.*)\?/.exec(suggestion ?? '')?.[1];
   return diagnostic('SBX0001', {
     detail: `${first.charAt(0).toUpperCase()}${first.slice(1).replace(/\.$/, '')}.`,

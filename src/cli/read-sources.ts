@@ -100,8 +100,9 @@ async function assemble(
 
 function usageProblems(options: ReadSourcesOptions): Diagnostic[] {
   const bad = options.vars.filter((each) => !/^[A-Za-z][A-Za-z0-9_-]*=/.test(each));
-  const problems = bad.map((each) =>
-    diagnostic('SBX0001', { detail: `--var takes name=value, not ${quoted(each)}.`, hint: 'write --var workers=3' }),
+  // What was given may be a secret whose name was forgotten.
+  const problems = bad.map(() =>
+    diagnostic('SBX0001', { detail: '--var takes name=value.', hint: 'write --var workers=3' }),
   );
   if (options.instance !== undefined && !instancePattern.test(options.instance))
     problems.push(
@@ -163,7 +164,7 @@ async function readVariableFiles(options: ReadSourcesOptions): Promise<Checked<V
     const path = shownPath(options.cwd, resolve(options.cwd, each));
     const text = readRegularFile(resolve(options.cwd, each), path, maxSourceBytes);
     if (!text.ok) return text;
-    const values = parseYamlMap({ path, text: text.value });
+    const values = parseYamlMap({ path, text: text.value, secret: 'all' });
     if (!values.ok) return values;
     files.push({ path, values: values.value });
   }

@@ -1,7 +1,9 @@
 // Saved plans: a promise about a file and a host, not a script. Opening one makes the plan again and compares.
 import { type Checked, failed, ok } from '../core/checked.ts';
 import { diagnostic } from '../core/diagnostic.ts';
+import { typedValue } from '../core/expand/typed-value.ts';
 import type { Json } from '../core/json.ts';
+import { own } from '../core/load/raw.ts';
 import { readPlanFile, type SavedPlan, writePlanFile } from '../store/plan-file.ts';
 import { applyMade, whatMoved } from './applying.ts';
 import { type MadePlan, makePlan } from './planning.ts';
@@ -82,6 +84,11 @@ async function workplaceOf(workplace: Workplace, saved: SavedPlan): Promise<Work
 function plainVariables(sources: Sources): Readonly<Record<string, Json>> {
   const { flags, files } = sources.expandInputs.variables;
   const given: Record<string, unknown> = Object.assign({}, ...files.map((file) => file.values), flags);
-  const plain = Object.entries(given).filter(([name]) => sources.document.root.variables?.[name]?.sensitive !== true);
+  const plain = Object.entries(given).flatMap(([name, value]) => {
+    const variable = own(sources.document.root.variables, name) ?? {};
+    if (variable.sensitive === true) return [];
+    const typed = typedValue(variable, value);
+    return [[name, typed.text ?? typed.value] as const];
+  });
   return Object.fromEntries(plain) as Readonly<Record<string, Json>>;
 }

@@ -56,6 +56,8 @@ export interface Loaded {
   readonly desired: Desired;
   /** Files that it was made of, absolute */
   readonly files: readonly string[];
+  /** Variables without a value: what depends on them was checked as far as that is possible */
+  readonly unknown?: readonly string[];
 }
 
 export interface ApplyOptions {
@@ -159,7 +161,7 @@ export interface FoundGarbage {
  * loads costly parts on first use. What a user can cause comes back as `Checked`; what broke is thrown as SbxError.
  */
 export interface Services {
-  /** Reads, checks and expands the file; touches nothing else of the host. */
+  /** Reads, checks and expands the file, with unknown values for variables that have none; touches nothing else of the host. */
   loadDesired(): Promise<Checked<Loaded>>;
   /** Loads, observes, plans. Takes no lock, writes nothing. */
   plan(request: PlanRequest): Promise<Checked<Planned>>;

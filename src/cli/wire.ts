@@ -27,10 +27,10 @@ export function createServices(
   };
   return {
     loadDesired: async () => {
-      const loaded = await loadAlone(options);
-      return loaded.ok
-        ? ok({ desired: loaded.value.desired, files: loaded.value.sources.files }, loaded.warnings)
-        : loaded;
+      const loaded = await loadAlone(options, { unknownVariables: true });
+      if (!loaded.ok) return loaded;
+      const { desired, sources, unknown } = loaded.value;
+      return ok({ desired, files: sources.files, unknown }, loaded.warnings);
     },
     plan: async (request) => await planned(await workplace(), request),
     openPlan: async (path) => (await import('./saved-plan.ts')).openSavedPlan(await workplace(), path),

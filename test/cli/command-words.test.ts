@@ -1,6 +1,6 @@
 // What others may read of a command line.
 import t from 'tap';
-import { commandWords } from '../../src/cli/command-words.ts';
+import { commandName, commandWords } from '../../src/cli/command-words.ts';
 
 const cases: readonly { readonly name: string; readonly argv: readonly string[]; readonly want: string }[] = [
   { name: 'plain words stay', argv: ['apply', '--auto-approve'], want: 'sbx apply --auto-approve' },
@@ -19,4 +19,10 @@ for (const { name, argv, want } of cases) {
 }
 t.test('a long command line is cut', async (t) => {
   t.equal(commandWords(['x'.repeat(500)]).length, 200);
+});
+
+t.test('the journal gets the command and nothing else of the line', async (t) => {
+  t.equal(commandName(['--var=token=hunter2', 'apply']), 'apply');
+  t.equal(commandName(['--var', 'token=hunter2', '--home', 'x', 'destroy', '--auto-approve']), 'destroy');
+  t.equal(commandName(['token=hunter2']), '');
 });

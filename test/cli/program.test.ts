@@ -130,6 +130,33 @@ t.test('validate says valid, or shows every diagnostic and exits 3', async (t) =
   t.match(JSON.parse(json.stdout), { format_version: 1, valid: false, diagnostics: [{ code: 'SBX2104' }, {}] });
 });
 
+t.test('validate says which variables it had no value of', async (t) => {
+  const services = {
+    loadDesired: async () => {
+      const loaded = await loadDesired();
+      return loaded.ok ? ok({ ...loaded.value, unknown: ['token', 'workers'] }) : loaded;
+    },
+  };
+  t.match(await sbx(['validate'], { services }), { code: 0, stdout: /Checked without a value of token, workers\.$/m });
+  const json = await sbx(['validate', '--json'], { services });
+  t.match(JSON.parse(json.stdout), { valid: true, unknown: ['token', 'workers'] });
+});
+
+t.test('wrong words of a command line are told without what may be a secret', async (t) => {
+  for (const argv of [
+    ['plan', '--var', 'hunter2'],
+    ['plan', '--var', '=hunter2'],
+    ['plan', '--vars=token=hunter2'],
+    ['plan', '--tokn=hunter2'],
+    ['--var', 'token', 'plan', 'token=hunter2'],
+    ['token=hunter2', 'plan'],
+  ]) {
+    const ran = await sbx(argv);
+    t.equal(ran.code, 64, argv.join(' '));
+    t.notMatch(`${ran.stdout}${ran.stderr}`, 'hunter2', argv.join(' '));
+  }
+});
+
 t.test('plan tells by its exit code what there is, when asked to', async (t) => {
   const onlyDrift = { ...emptyPlan, drift: richPlan.drift };
   const repaired = {

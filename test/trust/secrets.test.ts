@@ -83,6 +83,23 @@ t.test('a sensitive value is in the seed of its VM and nowhere else', options, a
   t.equal(leaks(host.root).length, 1, 'backups and journals neither');
 });
 
+t.test('no program that sbx starts gets a sensitive value in its environment', options, async (t) => {
+  const host = await makeProgramHost(t);
+  host.write(withSecret);
+  const seen = join(host.root, 'seen');
+  const programs = ['flock', 'ip', 'nft', 'unshare', 'nsenter', 'setpriv', 'qemu-img'];
+  for (const program of programs) {
+    const real = (process.env['PATH'] ?? '').split(':').map((folder) => join(folder, program));
+    const path = real.find((candidate) => existsSync(candidate));
+    if (path === undefined) continue;
+    const shim = `#!/bin/sh\n{ echo ${program}; tr '\\0' '\\n' < /proc/self/environ; } >> ${seen}\nexec ${path} "$@"\n`;
+    writeFileSync(join(host.fake.folder, program), shim, { mode: 0o755 });
+  }
+  t.equal((await given(host, 'apply', '--auto-approve')).code, 0);
+  t.match(readFileSync(seen, 'utf8'), /^(flock|ip|nft|unshare|nsenter)$/m, 'programs were started');
+  t.notMatch(readFileSync(seen, 'utf8'), secret);
+});
+
 t.test('an apply that is cut short leaves no secret in its journal', options, async (t) => {
   const host = await makeProgramHost(t, { settings: { LATENCY: JSON.stringify({ 'vm.boot': 5000 }) } });
   host.write(withSecret);

@@ -59,7 +59,8 @@ function allocate(
   const taken = new Map<number, Instance>();
   const table = new Map<Address, string>();
   const give = (instance: Instance, ip: number) => {
-    taken.set(ip, instance);
+    // There may be none of it
+    if (!instance.group.open) taken.set(ip, instance);
     table.set(instance.address, formatIp(ip));
   };
   const open: Instance[] = [];
@@ -112,7 +113,7 @@ function explicitAddress(
     context.reporter.report('SBX2303', path, { detail });
     return undefined;
   }
-  const other = taken.get(ip);
+  const other = instance.group.open ? undefined : taken.get(ip);
   if (other === undefined) return ip;
   const at = context.reporter.place(['vms', other.group.name, 'networks', name, 'address']);
   context.reporter.report('SBX2304', path, {

@@ -1,6 +1,6 @@
 // Values made once while a file is expanded, and the guard against values that ask for themselves.
 import type { RawValue } from '../load/raw.ts';
-import type { Context, Evaluated } from './context.ts';
+import type { Context, Evaluated, Unknown } from './context.ts';
 import type { Problem } from './problem.ts';
 
 const deepestChain = 100;
@@ -33,4 +33,19 @@ export function known(value: RawValue, sensitive = false): Evaluated {
 /** A failure to be reported at the text that was being evaluated. */
 export function fails(problem: Problem): Evaluated {
   return { ok: false, problem };
+}
+
+/** A value that is there and that nobody knows yet. */
+export function unknown(sensitive: boolean, type?: Unknown['type']): Evaluated {
+  return { ok: false, unknown: { sensitive, ...(type === undefined ? {} : { type }) } };
+}
+
+/** Whether a value, known or not, is sensitive. Failures hold none. */
+export function isSensitive(found: Evaluated): boolean {
+  return found.ok ? found.sensitive : found.unknown?.sensitive === true;
+}
+
+/** Whether something failed: what is not known did not. */
+export function hasFailed(found: Evaluated): boolean {
+  return !found.ok && found.unknown === undefined;
 }

@@ -38,7 +38,9 @@ export function warnUnused(context: Context): void {
       if (!used.has(name))
         context.reporter.report('SBX2601', [top, name], { detail: `Nothing uses ${word} "${name}".` }, 'key');
   };
+  const { unknownKeys } = context;
   warn('variables', 'variable', context.usedVariables);
+  if (unknownKeys.has('template')) return;
   warn('templates', 'template', context.usedTemplates);
-  warn('images', 'image', context.usedImages);
+  if (!unknownKeys.has('image')) warn('images', 'image', context.usedImages);
 }

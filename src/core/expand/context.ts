@@ -3,7 +3,7 @@ import type { Address } from '../address.ts';
 import type { DesiredImage, DesiredVolume } from '../desired.ts';
 import type { Place } from '../diagnostic.ts';
 import type { Document } from '../load/document.ts';
-import type { RawSandbox, RawValue, RawVm } from '../load/raw.ts';
+import type { RawSandbox, RawValue, RawVariable, RawVm } from '../load/raw.ts';
 import type { Allocator } from './addresses.ts';
 import type { ExpandInputs } from './inputs.ts';
 import type { Network } from './networks.ts';
@@ -14,9 +14,22 @@ import type { ParsedText } from './text.ts';
 
 /** The outcome of evaluating something: a value, a problem to report, or a failure that is reported already. */
 export type Evaluated =
-  | { readonly ok: true; readonly value: RawValue; readonly sensitive: boolean }
-  /** `optional`: nothing is there, so that `default(…)` may step in */
-  | { readonly ok: false; readonly problem?: Problem; readonly optional?: boolean };
+  | {
+      readonly ok: true;
+      readonly value: RawValue;
+      readonly sensitive: boolean;
+      /** How a number or switch was written, where it reads otherwise: 1.10, 0x1F, True */
+      readonly text?: string;
+    }
+  /** `optional`: nothing is there, so that `default(…)` may step in; `unknown`: it will have a value, which nobody knows yet */
+  | { readonly ok: false; readonly problem?: Problem; readonly optional?: boolean; readonly unknown?: Unknown };
+
+/** What is known of a value that is not known. */
+export interface Unknown {
+  readonly sensitive: boolean;
+  /** Absent when it may be of any type */
+  readonly type?: NonNullable<RawVariable['type']>;
+}
 
 /** VMs that one entry under `vms` declares. */
 export interface Group {
@@ -29,6 +42,8 @@ export interface Group {
   readonly byKey: ReadonlyMap<string, Instance>;
   /** Where it is declared */
   readonly place: () => Place | undefined;
+  /** Whether it is not known which instances there are: one stands for all of them, under the key '' */
+  readonly open: boolean;
   /** Whether any value of `raw` holds a reference */
   readonly hasReferences: boolean;
 }
@@ -63,6 +78,8 @@ export interface Context {
   readonly usedVariables: Set<string>;
   readonly usedTemplates: Set<string>;
   readonly usedImages: Set<string>;
+  /** Keys whose value is not known: `image` and `template` among them leave open what is used */
+  readonly unknownKeys: Set<string>;
   /** Undefined: declared, but with errors */
   readonly networks: Map<string, Network | undefined>;
   readonly volumes: Map<string, DesiredVolume | undefined>;

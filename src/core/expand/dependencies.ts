@@ -117,6 +117,7 @@ function addressesOf(context: Context, from: Group, text: string, path: Path): r
   if (parts.key === undefined) return group.instances.map(({ address }) => address);
   const instance = group.byKey.get(String(parts.key));
   if (instance !== undefined) return [instance.address];
+  if (group.open) return group.instances.map(({ address }) => address);
   const near = nearest(String(parts.key), [...group.byKey.keys()].slice(0, 100));
   context.reporter.report('SBX2104', path, {
     detail: `${quoted(text)} is not declared in this sandbox: "${group.name}" has no such instance.`,

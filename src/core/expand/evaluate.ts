@@ -2,10 +2,11 @@
 
 import { suggestion } from '../load/nearest.ts';
 import { quoted } from '../load/quote.ts';
-import { fails, known } from './cells.ts';
+import { fails, isSensitive, known, unknown } from './cells.ts';
 import type { Context, Evaluated, Scope } from './context.ts';
 import { functions } from './functions.ts';
 import { lookUp } from './lookups.ts';
+import type { Problem } from './problem.ts';
 import { type Expression, type ParsedText, parseText } from './text.ts';
 
 const longestText = 65_536;
@@ -32,20 +33,29 @@ function parsedText(context: Context, text: string): ParsedText {
 function concatenate(context: Context, scope: Scope, parts: readonly (string | Expression)[]): Evaluated {
   let text = '';
   let sensitive = false;
+  let open = false;
   for (const part of parts) {
     const found = typeof part === 'string' ? known(part) : evaluate(context, scope, part);
-    if (!found.ok) return found;
-    if (typeof found.value === 'object')
-      return fails({
-        code: 'SBX2106',
-        detail: `Text cannot hold ${quoted(found.value)}.`,
-        hint: 'make text of it with join(", ", …) or json(…)',
-      });
-    text += String(found.value);
-    sensitive ||= found.sensitive;
+    if (!found.ok && found.unknown === undefined) return found;
+    const problem = notText(found);
+    if (problem !== undefined) return fails(problem);
+    open ||= !found.ok;
+    sensitive ||= isSensitive(found);
+    if (found.ok) text += found.text ?? String(found.value);
     if (text.length > longestText) break;
   }
-  return bounded(context, text, sensitive);
+  return open ? unknown(sensitive, 'string') : bounded(context, text, sensitive);
+}
+
+function notText(found: Evaluated): Problem | undefined {
+  const list = found.ok ? typeof found.value === 'object' : found.unknown?.type === 'list';
+  if (!list) return undefined;
+  const what = found.ok ? quoted(found.value) : 'a list';
+  return {
+    code: 'SBX2106',
+    detail: `Text cannot hold ${what}.`,
+    hint: 'make text of it with join(", ", …) or json(…)',
+  };
 }
 
 /** A new text, unless it is too long or all new texts together are. */
@@ -62,7 +72,7 @@ function bounded(context: Context, text: string, sensitive: boolean): Evaluated 
 function evaluate(context: Context, scope: Scope, expression: Expression): Evaluated {
   switch (expression.type) {
     case 'literal':
-      return known(expression.value);
+      return { ...known(expression.value), ...(expression.text === undefined ? {} : { text: expression.text }) };
     case 'path':
       return lookUp(context, scope, expression.steps, expression.text);
     case 'call':

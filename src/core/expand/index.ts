@@ -70,6 +70,7 @@ function contextFor(document: Document, inputs: ExpandInputs): Context {
     usedVariables: new Set(),
     usedTemplates: new Set(),
     usedImages: new Set(),
+    unknownKeys: new Set(),
     networks: new Map(),
     volumes: new Map(),
     images: new Map(),
@@ -111,6 +112,7 @@ function vmsOf(context: Context): readonly DesiredVm[] {
   context.publisher.ready();
   const links = resolveLinks(context);
   const groupNames = new Map<Address, string>();
+  const open = new Set<Address>();
   const vms: DesiredVm[] = [];
   for (const instance of instances) {
     if (context.reporter.isFull()) break;
@@ -118,8 +120,10 @@ function vmsOf(context: Context): readonly DesiredVm[] {
     if (vm === undefined) continue;
     vms.push(vm);
     groupNames.set(vm.address, instance.group.name);
+    if (instance.group.open) open.add(vm.address);
   }
-  checkVolumes(context, vms, (vm) => groupNames.get(vm.address) ?? '');
+  const certain = open.size === 0 ? vms : vms.filter(({ address }) => !open.has(address));
+  checkVolumes(context, certain, (vm) => groupNames.get(vm.address) ?? '');
   return vms;
 }
 
@@ -127,7 +131,7 @@ function outputsOf(context: Context): ReadonlyMap<string, Output> {
   const outputs = new Map<string, Output>();
   for (const [name, written] of Object.entries(context.root.outputs ?? {})) {
     const found = substitute(context, {}, written, ['outputs', name]);
-    if (found !== undefined) outputs.set(name, { value: found.value, sensitive: found.sensitive });
+    if (found?.known === true) outputs.set(name, { value: found.value, sensitive: found.sensitive });
   }
   return outputs;
 }

@@ -7,7 +7,7 @@ import type { Pattern } from './patterns.ts';
 export interface VariableInputs {
   /** `--var name=value` */
   readonly flags: Readonly<Record<string, string>>;
-  /** Parsed `--var-file`s */
+  /** Parsed `--var-file`s; scalars may be `Spelled` */
   readonly files: readonly { readonly path: string; readonly values: Readonly<Record<string, unknown>> }[];
   /** `SBX_VAR_name` with the prefix stripped; names that the file does not declare are ignored */
   readonly environment: Readonly<Record<string, string>>;
@@ -29,6 +29,8 @@ export interface ExpandInputs {
   readonly folder: string;
   readonly instance?: string;
   readonly variables: VariableInputs;
+  /** Takes variables without a value for unknown ones, and checks whatever does not depend on them */
+  readonly unknownVariables?: boolean;
   /** Keyed by the path as written in the reference */
   readonly files: ReadonlyMap<string, FileContent | Diagnostic>;
   /** Patterns of variables by their source; absent when it is no regular expression */

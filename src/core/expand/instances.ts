@@ -1,7 +1,7 @@
 // Entries under `vms` to single VMs: templates, count and for_each.
 import { type Address, formatAddress } from '../address.ts';
 import type { Path } from '../load/document.ts';
-import { mergeMaps } from '../load/merge.ts';
+import { mergeMaps, without } from '../load/merge.ts';
 import { suggestion } from '../load/nearest.ts';
 import { quoted } from '../load/quote.ts';
 import { isMap, own, type RawMap, type RawValue, type RawVm } from '../load/raw.ts';
@@ -26,6 +26,8 @@ interface Slots {
   readonly size: number;
   /** Undefined when a key cannot be one, which is reported then */
   readonly make: () => readonly Slot[] | undefined;
+  /** Whether the one that is made stands for however many there will be */
+  readonly open?: boolean;
 }
 
 /** What is left of `mostValues`, and the values of templates that were counted. */
@@ -86,6 +88,7 @@ function groupOf(
   counted: Slots | undefined,
 ): Group | undefined {
   const path: Path = ['vms', name];
+  const open = counted?.open === true;
   const template = templateOf(context, name, written);
   // Merging a template costs its values once, even where no VM comes of it.
   const values =
@@ -93,7 +96,7 @@ function groupOf(
     Math.max(counted?.size ?? 0, 1);
   const slots = hasRoom(context, room, name, values) ? counted?.make() : undefined;
   if (template === undefined || slots === undefined) return undefined;
-  const raw = merged(written, template);
+  const raw = merged(context, name, written, template);
   const instances: Instance[] = [];
   const byKey = new Map<string, Instance>();
   const form = written.count !== undefined ? 'count' : written.for_each !== undefined ? 'each' : 'single';
@@ -104,6 +107,7 @@ function groupOf(
     form,
     instances,
     byKey,
+    open,
     place: () => context.reporter.place(path, 'key'),
     hasReferences,
   };
@@ -140,35 +144,77 @@ function templateOf(context: Context, name: string, { template }: RawVm): RawVm 
   return found;
 }
 
-function merged(written: RawVm, template: RawVm): RawVm {
+function merged(context: Context, vm: string, written: RawVm, template: RawVm): RawVm {
   if (written.template === undefined && written.count === undefined && written.for_each === undefined) return written;
   const { template: name, count: _count, for_each: _forEach, ...settings } = written;
-  return name === undefined ? settings : (mergeMaps({ ...template }, { ...settings }) as RawVm);
+  if (name === undefined) return settings;
+  return withoutRemoved(context, vm, mergeMaps({ ...template }, { ...settings })) as RawVm;
+}
+
+/** The VM without what null takes away from its template. In one file alone there must be something to take; SBX1203. */
+function withoutRemoved(context: Context, name: string, vm: RawMap<unknown>): RawMap<unknown> {
+  let left = vm;
+  for (const path of context.document.removals.get(name) ?? []) {
+    const { map, found } = without(left, path);
+    left = map;
+    if (found || context.document.sources.length > 1) continue;
+    const key = path.join('.');
+    context.reporter.report('SBX1203', ['vms', name, ...path], {
+      detail: `vms.${name}.${key} is null, which takes a key of the template away, and the template has no ${quoted(key)}.`,
+      hint: 'remove it; for the text write "null", in quotes',
+    });
+  }
+  return left;
 }
 
 function slotsOf(context: Context, written: RawVm, path: Path): Slots | undefined {
   if (written.count !== undefined && written.for_each !== undefined)
     return refuse(context, [...path, 'for_each'], '"count" and "for_each" exclude each other.');
-  if (written.count !== undefined) return slotsOfCount(context, written.count, [...path, 'count']);
-  if (written.for_each !== undefined) return slotsOfEach(context, written.for_each as RawValue, [...path, 'for_each']);
-  return { size: 1, make: () => [{}] };
+  if (written.count !== undefined) return slotsFrom(context, written.count, [...path, 'count'], slotsOfCount);
+  if (written.for_each === undefined) return { size: 1, make: () => [{}] };
+  return slotsFrom(context, written.for_each as RawValue, [...path, 'for_each'], slotsOfEach);
+}
+
+function slotsFrom(
+  context: Context,
+  written: RawValue,
+  path: Path,
+  of: (context: Context, found: RawValue, path: Path) => Slots | undefined,
+): Slots | undefined {
+  const unknown = unknownIn(context, written, path);
+  if (unknown !== undefined) return unknown === 'refused' ? undefined : { size: 1, make: () => [{}], open: true };
+  const found = substituteOpen(context, { shapesFile: true }, written, path);
+  return found === undefined ? undefined : of(context, found, path);
+}
+
+const shapingTypes: Readonly<Record<string, readonly string[]>> = { count: ['integer', 'number'], for_each: ['list'] };
+
+/** Whether the value is not known yet, as far as its type goes along. */
+function unknownIn(context: Context, written: RawValue, path: Path): 'open' | 'refused' | undefined {
+  if (context.inputs.unknownVariables !== true || typeof written !== 'string') return undefined;
+  const found = context.evaluate({ shapesFile: true }, written);
+  if (found.ok || found.unknown === undefined || found.unknown.sensitive) return undefined;
+  const types = shapingTypes[String(path.at(-1))] ?? [];
+  if (found.unknown.type === undefined || types.includes(found.unknown.type)) return 'open';
+  refuse(
+    context,
+    path,
+    `${path.at(-1)} takes ${types.includes('list') ? 'a list of names' : 'a whole number'}, not text.`,
+  );
+  return 'refused';
 }
 
 function refuse(context: Context, path: Path, detail: string): undefined {
   context.reporter.report('SBX2201', path, { detail });
 }
 
-function slotsOfCount(context: Context, written: RawValue, path: Path): Slots | undefined {
-  const count = substituteOpen(context, { shapesFile: true }, written, path);
-  if (count === undefined) return undefined;
+function slotsOfCount(context: Context, count: RawValue, path: Path): Slots | undefined {
   if (!Number.isInteger(count) || Number(count) < 0 || Number(count) > mostVms || typeof count !== 'number')
     return refuse(context, path, `count takes a whole number from 0 to ${mostVms}, not ${quoted(count)}.`);
   return { size: count, make: () => Array.from({ length: count }, (_, key) => ({ key })) };
 }
 
-function slotsOfEach(context: Context, written: RawValue, path: Path): Slots | undefined {
-  const found = substituteOpen(context, { shapesFile: true }, written, path);
-  if (found === undefined) return undefined;
+function slotsOfEach(context: Context, found: RawValue, path: Path): Slots | undefined {
   if (!Array.isArray(found) && !isMap(found))
     return refuse(context, path, `for_each takes a list of names or a map, not ${quoted(found)}.`);
   const size = Array.isArray(found) ? found.length : Object.keys(found).length;

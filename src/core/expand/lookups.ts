@@ -4,7 +4,7 @@ import { suggestion } from '../load/nearest.ts';
 import { quoted } from '../load/quote.ts';
 import { isMap, type RawMap, type RawValue } from '../load/raw.ts';
 import { formatSize } from '../units.ts';
-import { cell, fails, known } from './cells.ts';
+import { cell, fails, hasFailed, isSensitive, known, unknown } from './cells.ts';
 import type { Context, Evaluated, Group, Scope } from './context.ts';
 import { formatIp } from './ipv4.ts';
 import { undeclared } from './problem.ts';
@@ -47,7 +47,10 @@ function variable(context: Context, _scope: Scope, steps: readonly string[], tex
   const value = context.variables.get(name);
   if (value === undefined) return fails(undeclared(text, name, context.variables.keys()));
   context.usedVariables.add(name);
-  return rest.length === 0 || !value.ok ? value : inside(value.value, rest, text, value.sensitive);
+  if (rest.length === 0) return value;
+  if (value.ok) return inside(value.value, rest, text, value.sensitive);
+  if (value.unknown === undefined) return value;
+  return value.unknown.type === 'list' ? unknown(value.unknown.sensitive) : noPart(text, rest[0] ?? '');
 }
 
 function each(_context: Context, scope: Scope, steps: readonly string[], text: string): Evaluated {
@@ -55,6 +58,8 @@ function each(_context: Context, scope: Scope, steps: readonly string[], text: s
   if (instance?.group.form !== 'each')
     return fails({ code: 'SBX2102', detail: `${quoted(text)} exists only in a VM with for_each.` });
   const [name, ...rest] = steps;
+  if (instance.group.open && (name === 'value' || (name === 'key' && rest.length === 0)))
+    return unknown(false, name === 'key' ? 'string' : undefined);
   if (name === 'key' && rest.length === 0) return known(String(instance.key));
   if (name === 'value') return inside(instance.value ?? null, rest, text, false);
   return fails(undeclared(text, name ?? '', ['key', 'value']));
@@ -64,7 +69,8 @@ function count(_context: Context, scope: Scope, steps: readonly string[], text: 
   const { instance } = scope;
   if (instance?.group.form !== 'count')
     return fails({ code: 'SBX2102', detail: `${quoted(text)} exists only in a VM with count.` });
-  if (steps.length === 1 && steps[0] === 'index') return known(instance.key ?? 0);
+  if (steps.length === 1 && steps[0] === 'index')
+    return instance.group.open ? unknown(false, 'integer') : known(instance.key ?? 0);
   return fails(undeclared(text, steps[0] ?? '', ['index']));
 }
 
@@ -74,14 +80,14 @@ function inside(value: RawValue, steps: readonly string[], text: string, sensiti
   for (const step of steps) {
     if (Array.isArray(at)) at = at[Number(step)];
     else at = isMap(at) && Object.hasOwn(at, step) ? (at as RawMap<RawValue>)[step] : undefined;
-    if (at === undefined)
-      return {
-        ok: false,
-        problem: { code: 'SBX2104', detail: `${quoted(text)}: there is no ${quoted(step)}.` },
-        optional: true,
-      };
+    if (at === undefined) return noPart(text, step);
   }
   return known(at ?? null, sensitive);
+}
+
+function noPart(text: string, step: string): Evaluated {
+  const detail = `${quoted(text)}: there is no ${quoted(step)}.`;
+  return { ok: false, problem: { code: 'SBX2104', detail }, optional: true };
 }
 
 function vm(context: Context, _scope: Scope, steps: readonly string[], text: string): Evaluated {
@@ -93,6 +99,7 @@ function vm(context: Context, _scope: Scope, steps: readonly string[], text: str
   const [key = '', ...field] = rest;
   if (group.byKey.has(key)) return fieldOf(context, group, key, field, text);
   if (isVmField(key)) return ofAll(context, group, rest, text);
+  if (group.open) return ofAny(context, group, field, text);
   const keys = [...group.byKey.keys()].slice(0, 100);
   return fails({
     code: 'SBX2104',
@@ -111,13 +118,23 @@ function fieldOf(context: Context, group: Group, key: string, steps: readonly st
 function ofAll(context: Context, group: Group, steps: readonly string[], text: string): Evaluated {
   return cell(context, `vm.${group.name}[*].${steps.join('.')}`, () => {
     const values: RawValue[] = [];
+    let sensitive = false;
+    let open = group.open;
     for (const key of group.byKey.keys()) {
       const found = fieldOf(context, group, key, steps, text);
-      if (!found.ok) return found;
-      values.push(found.value);
+      if (hasFailed(found)) return found;
+      sensitive ||= isSensitive(found);
+      if (found.ok) values.push(found.value);
+      else open = true;
     }
-    return known(values);
+    return open ? unknown(sensitive, 'list') : known(values, sensitive);
   });
+}
+
+/** The value of one VM of a group whose instances are not known: the field must be one, and more cannot be said. */
+function ofAny(context: Context, group: Group, steps: readonly string[], text: string): Evaluated {
+  const found = fieldOf(context, group, '', steps, text);
+  return hasFailed(found) ? found : unknown(isSensitive(found));
 }
 
 /** A member of a table of fields, or what to say when there is none. */

@@ -3,12 +3,12 @@ import type { Address } from '../address.ts';
 import type { PublishedPort } from '../desired.ts';
 import type { Path } from '../load/document.ts';
 import { quoted } from '../load/quote.ts';
-import type { RawValue } from '../load/raw.ts';
+import { own, type RawValue } from '../load/raw.ts';
 import { quickHash } from '../quick-hash.ts';
 import { cell, known } from './cells.ts';
 import type { Context, Evaluated, Instance } from './context.ts';
 import { parseIp } from './ipv4.ts';
-import { substituteOpen } from './substitute.ts';
+import { holdsReference, substituteOpen } from './substitute.ts';
 
 const firstAuto = 20_000;
 const autoCount = 10_000;
@@ -19,6 +19,8 @@ const spec = /^(?:(?:(\[[0-9a-f:.]+\]|\d+\.\d+\.\d+\.\d+):)?(\d+|auto):)?(\d+)(?
 export interface Publisher {
   /** The ports of a VM on a network; a failure is reported already, but for circles */
   readonly portsOf: (instance: Instance, network: string) => readonly PublishedPort[];
+  /** Whether a VM publishes ports on a network that are not known yet */
+  readonly isOpen: (instance: Instance, network: string) => boolean;
   /** Works all ports out, when no reference did yet */
   readonly ready: () => Evaluated;
 }
@@ -46,7 +48,12 @@ export function publisherFor(context: Context, instances: readonly Instance[]): 
       publish(context, instances, table);
       return known(true);
     });
-  return { ready, portsOf: (instance, network) => table.get(instance.address)?.get(network) ?? [] };
+  return {
+    ready,
+    portsOf: (instance, network) => table.get(instance.address)?.get(network) ?? [],
+    isOpen: ({ group }, network) =>
+      context.inputs.unknownVariables === true && holdsReference(own(group.raw.networks, network)?.ports),
+  };
 }
 
 type Table = Map<Address, Map<string, PublishedPort[]>>;
@@ -162,6 +169,8 @@ function claim(claims: Map<string, Claim[]>, wish: Wish, port: number): Wish | u
 }
 
 function claimOrReport(context: Context, claims: Map<string, Claim[]>, wish: Wish, port: number): boolean {
+  // There may be none of it
+  if (wish.instance.group.open) return true;
   const other = claim(claims, wish, port);
   if (other === undefined) return true;
   context.reporter.report('SBX2402', wish.path, {

@@ -38,11 +38,17 @@ export function resolvedResource<K extends 'volume' | 'network' | 'image'>(
   return value !== undefined && fitsSchema(context, kind, path, value) ? (value as unknown as RawKinds[K]) : undefined;
 }
 
-/** Whether a value without references fits the schema of its kind; reports what does not. */
-export function fitsSchema(context: Context, kind: keyof RawKinds, path: Path, value: unknown): boolean {
+/** Whether a value without references fits the schema of its kind; reports what does not, and does not quote what is quiet. */
+export function fitsSchema(
+  context: Context,
+  kind: keyof RawKinds,
+  path: Path,
+  value: unknown,
+  quiet?: (path: Path) => boolean,
+): boolean {
   const validate = validators[kind];
   if (validate(value)) return true;
-  for (const problem of schemaProblems(validate.errors ?? [], value, path)) {
+  for (const problem of schemaProblems(validate.errors ?? [], value, path, quiet)) {
     const { code, detail, hint } = problem.diagnostic;
     context.reporter.report(code, problem.path, hint === undefined ? { detail } : { detail, hint }, problem.aspect);
   }

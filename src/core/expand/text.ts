@@ -1,11 +1,14 @@
 // The grammar of references inside text: `a ${vm.db.hostname} b`, `${join(",", var.zones)}`, `$${` for a literal.
 
+import { isExact, isSpelled, spell } from '../load/spelled.ts';
+
 /** What stands between the braces of a reference. */
 export type Expression =
   /** `vm.web[0].hostname`: names and keys in order */
   | { readonly type: 'path'; readonly steps: readonly string[]; readonly text: string }
   | { readonly type: 'call'; readonly name: string; readonly args: readonly Expression[]; readonly text: string }
-  | { readonly type: 'literal'; readonly value: string | number | boolean };
+  /** `text`: how a number is written, where it reads otherwise */
+  | { readonly type: 'literal'; readonly value: string | number | boolean; readonly text?: string };
 
 /** Literal text and references in order. */
 export type Template = readonly (string | Expression)[];
@@ -81,7 +84,7 @@ function parseExpression(cursor: Cursor, depth: number): Expression | string {
   if (text !== undefined) return { type: 'literal', value: text.slice(1, -1) };
   const from = cursor.at;
   const digits = take(cursor, number);
-  if (digits !== undefined) return { type: 'literal', value: Number(digits) };
+  if (digits !== undefined) return numberOf(digits);
   const first = take(cursor, start);
   if (first === undefined) return unexpected(cursor);
   if (first === 'true' || first === 'false') return { type: 'literal', value: first === 'true' };
@@ -89,6 +92,13 @@ function parseExpression(cursor: Cursor, depth: number): Expression | string {
   if (typeof steps === 'string') return steps;
   if (cursor.text[cursor.at] === '(') return parseCall(cursor, steps.join('.'), from, depth);
   return { type: 'path', steps, text: cursor.text.slice(from, cursor.at) };
+}
+
+/** A number that cannot be held as it is written is text. */
+function numberOf(digits: string): Expression {
+  const value = spell(Number(digits), digits);
+  if (!isSpelled(value)) return { type: 'literal', value: Number(digits) };
+  return isExact(value) ? { type: 'literal', value: Number(digits), text: digits } : { type: 'literal', value: digits };
 }
 
 function parseSteps(cursor: Cursor, first: string): string[] | string {

@@ -3,8 +3,10 @@ import type { Path } from '../load/document.ts';
 import { suggestion } from '../load/nearest.ts';
 import { quoted } from '../load/quote.ts';
 import { own, type RawValue, type RawVariable, type Scalar } from '../load/raw.ts';
+import { known, unknown } from './cells.ts';
 import type { Context, Evaluated } from './context.ts';
 import { fitsPattern, patternProblem, patternsExhausted } from './patterns.ts';
+import { typedText, typedValue } from './typed-value.ts';
 
 /** Where a value came from, strongest first in `candidates`. */
 interface Given {
@@ -60,42 +62,35 @@ function givenOrDefault(
 ): Evaluated {
   const sensitive = variable.sensitive ?? false;
   const from = given ?? { value: variable.default, origin: 'The default', asText: false };
-  if (from.value === undefined) {
-    const detail = `Variable ${quoted(name)} has no default, and no value was given.`;
-    return {
-      ok: false,
-      problem: { code: 'SBX2003', detail, hint: `give it with --var ${name}=VALUE, --var-file or SBX_VAR_${name}` },
-      optional: true,
-    };
-  }
-  const value = from.asText ? fromText(variable, String(from.value)) : from.value;
-  const problem = misfit(context, variable, value);
-  if (problem === undefined) return { ok: true, value: value as RawValue, sensitive };
-  const shown = sensitive ? 'what was given' : quoted(from.value);
+  if (from.value === undefined) return missing(context, name, variable);
+  const { value, text, exact } = from.asText
+    ? typedText(variable, String(from.value))
+    : typedValue(variable, from.value);
+  const written = text ?? (given === undefined ? context.document.defaults.get(name) : undefined);
+  const problem = exact ? misfit(context, variable, value, written) : 'a number that can be held exactly';
+  if (problem === undefined)
+    return { ...known(value as RawValue, sensitive), ...(written === undefined ? {} : { text: written }) };
+  const shown = sensitive ? 'what was given' : (written ?? quoted(value));
   context.reporter.report('SBX2002', given === undefined ? [...path, 'default'] : path, {
     detail: `${from.origin} must be ${problem}, and ${shown} is not.`,
   });
   return { ok: false };
 }
 
-/** A value of the declared type, or the text itself when it is none. */
-function fromText(variable: RawVariable, text: string): unknown {
-  switch (variable.type ?? 'string') {
-    case 'integer':
-      return /^-?\d{1,15}$/.test(text) ? Number(text) : text;
-    case 'number':
-      return /^-?\d{1,15}(\.\d{1,15})?$/.test(text) ? Number(text) : text;
-    case 'boolean':
-      return text === 'true' || (text === 'false' ? false : text);
-    case 'list':
-      return text === '' ? [] : text.split(',').map((item) => item.trim());
-    default:
-      return text;
-  }
+function missing(context: Context, name: string, { type = 'string', sensitive = false }: RawVariable): Evaluated {
+  if (context.inputs.unknownVariables === true) return unknown(sensitive, type);
+  const detail = `Variable ${quoted(name)} has no default, and no value was given.`;
+  const hint = `give it with --var ${name}=VALUE, --var-file or SBX_VAR_${name}`;
+  return { ok: false, problem: { code: 'SBX2003', detail, hint }, optional: true };
 }
 
 /** What the value should have been, when it does not fit. */
-function misfit(context: Context, variable: RawVariable, value: unknown): string | undefined {
+function misfit(
+  context: Context,
+  variable: RawVariable,
+  value: unknown,
+  written: string | undefined,
+): string | undefined {
   const type = variable.type ?? 'string';
   if (!hasType(type, value)) return typeWords[type];
   const { minimum, maximum } = variable;
@@ -104,9 +99,9 @@ function misfit(context: Context, variable: RawVariable, value: unknown): string
   if (typeof value === 'number' && maximum !== undefined && value > maximum) return `at most ${maximum}`;
   const words = variable.enum;
   if (words !== undefined && !items.every((item) => words.includes(item as Scalar)))
-    return `one of ${words.join(', ')}`;
+    return variable.sensitive ? 'one of the words of its enum' : `one of ${words.join(', ')}`;
   const { pattern } = variable;
-  if (pattern === undefined || items.every((item) => fitsPattern(context, pattern, item))) return undefined;
+  if (pattern === undefined || items.every((item) => fitsPattern(context, pattern, written ?? item))) return undefined;
   return patternsExhausted(context) ? 'shorter: the patterns of this file have too much to do' : `text like ${pattern}`;
 }
 

@@ -2,7 +2,7 @@
 import { suggestion } from '../load/nearest.ts';
 import { quoted } from '../load/quote.ts';
 import { isMap, own, type RawValue } from '../load/raw.ts';
-import { fails, known } from './cells.ts';
+import { fails, known, unknown } from './cells.ts';
 import type { Context, Evaluated, Instance } from './context.ts';
 import { defaultHostname, defaults, macAddress, sandboxId } from './defaults.ts';
 import { hasReference } from './text.ts';
@@ -54,7 +54,7 @@ function noField(text: string, name: string, names: readonly string[]): Evaluate
 function written(context: Context, instance: Instance, value: RawValue): Evaluated {
   if (typeof value !== 'string' || !hasReference(value)) return known(value);
   const found = context.evaluate({ instance }, value);
-  return found.ok || found.problem?.code === 'SBX2105' ? found : { ok: false };
+  return found.ok || found.unknown !== undefined || found.problem?.code === 'SBX2105' ? found : { ok: false };
 }
 
 /** `cpus.count`, `cpus.max`, `memory.size`, `memory.max`: the short form means both. */
@@ -113,6 +113,7 @@ function publishedPort(
   const ports = context.publisher?.portsOf(instance, network) ?? [];
   const found = ports.find(({ guestPort }) => String(guestPort) === steps[0]);
   if (found !== undefined && steps.length === 1) return known(found.hostPort);
+  if (context.publisher?.isOpen(instance, network) === true) return unknown(false, 'integer');
   const detail = `${quoted(text)}: ${instance.address} publishes no such port on "${network}".`;
   return fails({ code: 'SBX2104', detail, hint: 'name the port of the guest, such as ports.80' });
 }

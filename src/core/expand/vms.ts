@@ -71,7 +71,11 @@ export function desiredVm(context: Context, instance: Instance, links: GroupLink
 
 function resolve(context: Context, instance: Instance, path: Path): ResolvedVm | undefined {
   const { raw, hasReferences } = instance.group;
-  if (!hasReferences) return { raw, sensitive: none, failed: none };
+  if (!hasReferences) {
+    // The schema has seen the VM and its template, and not yet what null has left of them.
+    const sound = !context.document.removals.has(instance.group.name) || fitsSchema(context, 'vm', path, { ...raw });
+    return sound ? { raw, sensitive: none, failed: none } : undefined;
+  }
   const values: Record<string, RawValue> = {};
   const failed = new Set<string>();
   const sensitive = new Set<string>();
@@ -84,7 +88,10 @@ function resolve(context: Context, instance: Instance, path: Path): ResolvedVm |
     if (found === undefined) failed.add(key);
     else values[key] = found;
   }
-  return fitsSchema(context, 'vm', path, values) ? { raw: values as unknown as RawVm, sensitive, failed } : undefined;
+  const quiet = (at: Path): boolean => at[2] === 'env' && sensitive.has(String(at[3]));
+  return fitsSchema(context, 'vm', path, values, quiet)
+    ? { raw: values as unknown as RawVm, sensitive, failed }
+    : undefined;
 }
 
 /** Keys that are worked out, and reported, elsewhere: addresses, ports and dependencies. */
@@ -100,7 +107,7 @@ function resolveEnv(
   const values: Record<string, RawValue> = {};
   for (const [name, written] of Object.entries(env)) {
     const found = substitute(context, { instance }, written, ['vms', instance.group.name, 'env', name]);
-    if (found === undefined) continue;
+    if (found?.known !== true) continue;
     values[name] = found.value;
     if (found.sensitive) sensitive.add(name);
   }

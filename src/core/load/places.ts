@@ -36,8 +36,8 @@ export function placeAt(source: Source, start: number, end: number): Place {
   const line = lineIndexOf(starts, start);
   const lineStart = starts[line] ?? 0;
   const ending = text.slice(lineStart, lineStart + longestShownLine + 1).search(/[\r\n]/);
-  const shown =
-    ending === -1 && text.length - lineStart > longestShownLine ? undefined : lineOf(text, lineStart, ending);
+  const tooLong = ending === -1 && text.length - lineStart > longestShownLine;
+  const shown = tooLong || isSecret(source, line + 1) ? undefined : lineOf(text, lineStart, ending);
   const bom = lineStart === 0 && text.charCodeAt(0) === 0xfeff ? 1 : 0;
   const column = Math.max(start - lineStart - bom, 0) + 1;
   const lineEnd = shown === undefined ? Number.POSITIVE_INFINITY : shown.length + 1;
@@ -48,6 +48,18 @@ export function placeAt(source: Source, start: number, end: number): Place {
     endColumn: Math.max(Math.min(end - lineStart - bom + 1, lineEnd), column + 1),
     ...(shown === undefined ? {} : { source: shown }),
   };
+}
+
+/** Whether a line, counted from 1, is never shown. */
+export function isSecret({ secret }: Source, line: number): boolean {
+  if (secret === undefined || secret === 'all') return secret === 'all';
+  return secret.some(([first, last]) => line >= first && line <= last);
+}
+
+/** The lines, counted from 1, on which a span of offsets lies. */
+export function linesOf(source: Source, start: number, end: number): readonly [first: number, last: number] {
+  const starts = lineStartsOf(source);
+  return [lineIndexOf(starts, start) + 1, lineIndexOf(starts, end) + 1];
 }
 
 function lineOf(text: string, start: number, length: number): string {
@@ -61,12 +73,15 @@ interface Node {
   end: number;
   key?: readonly [number, number];
   children?: Map<string, Node>;
+  alias?: true;
 }
 
 /** Looks up places in one source. */
 export interface PlaceFinder {
   /** The place of a path, or of its deepest part that exists, with how many steps of it do */
   readonly find: (path: Path, aspect: Aspect) => { readonly place: Place; readonly depth: number };
+  /** First and last line of a map entry with all that is in it; undefined when the source does not have it */
+  readonly lines: (path: Path) => readonly [first: number, last: number] | undefined;
 }
 
 /** Makes the finder of a source that parses; the work is done on the first look-up. */
@@ -88,7 +103,19 @@ export function placeFinder(source: Source): PlaceFinder {
       const [start, end] = span || [node.start, node.end];
       return { place: placeAt(source, start, end), depth };
     },
+    lines: (path) => {
+      root ??= indexOf(source);
+      let node: Node | undefined = root;
+      for (const step of path) node = node?.children?.get(String(step));
+      return node === undefined ? undefined : linesOf(source, node.key?.[0] ?? node.start, endOf(node));
+    },
   };
+}
+
+/** Where the last of what a node holds ends; aliases lead elsewhere and may lead in circles. */
+function endOf(node: Node): number {
+  if (node.alias === true) return node.end;
+  return Math.max(node.end, ...[...(node.children?.values() ?? [])].map(endOf));
 }
 
 interface Frame {
@@ -127,7 +154,7 @@ function nodeOf(source: Source, event: Event, anchors: Map<string, Node>): Node 
   if (event.type === EVENT_ID.POP || event.type === EVENT_ID.DOCUMENT) return { start: 0, end: 0 };
   if (event.type === EVENT_ID.ALIAS) {
     const target = anchors.get(source.text.slice(event.anchorStart, event.anchorEnd));
-    const node: Node = { start: event.anchorStart - 1, end: event.anchorEnd };
+    const node: Node = { start: event.anchorStart - 1, end: event.anchorEnd, alias: true };
     if (target?.children !== undefined) node.children = target.children;
     return node;
   }

@@ -1,15 +1,17 @@
 // What the YAML parser objects to, in words for users: which rule, where, and what to do.
 import type { YAMLException } from 'js-yaml';
 import type { Code } from '../codes.ts';
-import { type Diagnostic, diagnostic } from '../diagnostic.ts';
+import { type Diagnostic, diagnostic, type Place } from '../diagnostic.ts';
 import type { Source } from './document.ts';
-import { placeAt } from './places.ts';
+import { isSecret, placeAt } from './places.ts';
 import { quoted } from './quote.ts';
+import { isSpelled } from './spelled.ts';
 
 const refusal = 'sbx refuses the key ';
 
 /** What the map constructor answers for a key that sbx does not take; `yamlProblem` knows it again. */
 export function refusedKey(key: unknown): string {
+  if (isSpelled(key)) return `${refusal}${key.spelled.slice(0, 60)}`;
   if (typeof key === 'object' && key !== null) return `${refusal}that is a list or a map`;
   return `${refusal}${quoted(key)}`;
 }
@@ -56,22 +58,35 @@ const rules: readonly Rule[] = [
 /** The diagnostic of what the parser threw. */
 export function yamlProblem(source: Source, error: YAMLException): Diagnostic {
   const at = Math.min(error.mark?.position ?? 0, source.text.length);
+  const place = placeAt(source, at, at + 1);
+  if (isSecret(source, place.line)) return secretProblem(error, place);
   const flow = unquotedReference(source, at);
   if (flow !== undefined) return flow;
-  const place = placeAt(source, at, at + 1);
   if (error.reason.startsWith(refusal))
     return diagnostic('SBX1106', {
       detail: `Keys are text, and this one is ${error.reason.slice(refusal.length)}.`,
       place,
       hint: 'put the key in quotes, or give it another name',
     });
-  const rule = rules.find(({ reason }) => reason.test(error.reason));
-  if (rule !== undefined) {
-    const hint = rule.hint === undefined ? {} : { hint: rule.hint };
-    return diagnostic(rule.code, { detail: rule.detail, place, ...hint });
-  }
+  const known = ruled(error, place);
+  if (known !== undefined) return known;
   const hint = place.source?.includes('${') ? { hint: 'put a value with ${…} in quotes' } : tabHint(source, at);
   return diagnostic('SBX1101', { detail: `${sentence(error.reason)}.`, place, ...hint });
+}
+
+/** What a rule has fixed words for. */
+function ruled(error: YAMLException, place: Place): Diagnostic | undefined {
+  const rule = rules.find(({ reason }) => reason.test(error.reason));
+  if (rule === undefined) return undefined;
+  const hint = rule.hint === undefined ? {} : { hint: rule.hint };
+  return diagnostic(rule.code, { detail: rule.detail, place, ...hint });
+}
+
+/** The parser quotes what it stumbles over, and on this line that may be a value that nobody is to read. */
+function secretProblem(error: YAMLException, place: Place): Diagnostic {
+  const detail = 'This line is no YAML as it is. It may hold a sensitive value and is not shown.';
+  const hint = 'put values in quotes';
+  return ruled(error, place) ?? diagnostic('SBX1101', { detail, place, hint });
 }
 
 /** `{ count: ${var.x} }`: the brace after the dollar sign is where YAML stumbles, or at the end of what it opened. */

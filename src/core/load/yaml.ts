@@ -1,18 +1,25 @@
 // Text to plain values, with js-yaml, within limits that hold for hostile input. Problems become diagnostics.
 import {
+  boolCoreTag,
   CORE_SCHEMA,
   constructFromEvents,
   defineMappingTag,
+  defineScalarTag,
   EVENT_ID,
   type Event,
+  floatCoreTag,
+  intCoreTag,
+  NOT_RESOLVED,
+  nullCoreTag,
   parseEvents,
+  type ScalarTagDefinition,
   YAMLException,
 } from 'js-yaml';
 import { type Checked, failed, ok } from '../checked.ts';
 import { type Diagnostic, diagnostic } from '../diagnostic.ts';
 import type { Source } from './document.ts';
 import { placeAt } from './places.ts';
-import { isMap } from './raw.ts';
+import { isTree, spell } from './spelled.ts';
 import { refusedKey, yamlProblem } from './yaml-problems.ts';
 
 /** Longest text of one source, in characters: some 25,000 VMs of eight lines. */
@@ -33,9 +40,33 @@ const mapTag = defineMappingTag<Record<string, unknown>>('tag:yaml.org,2002:map'
   keys: (map) => Object.keys(map),
   get: (map, key) => map[String(key)],
 });
-const schema = CORE_SCHEMA.withTags(mapTag);
 
-/** The value of one YAML text: null, scalars, lists and maps with text keys. Never throws; SBX1003, SBX11xx. */
+/** The same scalars as in the core schema, with their text where it says more than the value. */
+const scalarTags = [nullCoreTag, boolCoreTag, intCoreTag, floatCoreTag].map(
+  (tag: ScalarTagDefinition<number | boolean | null>) =>
+    defineScalarTag(tag.tagName, {
+      ...tag,
+      resolve: (text, ...more) => {
+        const value = tag.resolve(text, ...more);
+        return value === NOT_RESOLVED ? NOT_RESOLVED : spell(value, text);
+      },
+    }),
+);
+const schema = CORE_SCHEMA.withTags(mapTag, scalarTags);
+
+/** What a text would be, unquoted and alone in a file. */
+export function plainScalar(text: string): unknown {
+  for (const tag of scalarTags) {
+    const value = tag.resolve(text, false, tag.tagName);
+    if (value !== NOT_RESOLVED) return value;
+  }
+  return text;
+}
+
+/**
+ * The value of one YAML text: null, scalars, lists and maps with text keys. Scalars are `Spelled` where their text says more than
+ * their value. Never throws; SBX1003, SBX11xx.
+ */
 export function parseYaml(source: Source): Checked<unknown> {
   if (source.text.length > maxSourceLength)
     return failed(
@@ -116,7 +147,7 @@ function tooComplex(source: Source, detail: string): Diagnostic {
 export function parseYamlMap(source: Source): Checked<Readonly<Record<string, unknown>>> {
   const parsed = parseYaml(source);
   if (!parsed.ok) return parsed;
-  if (isMap(parsed.value)) return ok(parsed.value);
+  if (isTree(parsed.value)) return ok(parsed.value);
   const found = parsed.value === null ? 'nothing' : Array.isArray(parsed.value) ? 'a list' : 'a single value';
   return failed(
     diagnostic('SBX1203', { detail: `A map of keys is expected here, found ${found}.`, place: placeAt(source, 0, 0) }),
