@@ -20,9 +20,8 @@ const otherPrograms = [
 
 /** Looks at everything that sbx uses of this host. */
 export async function examine(workplace: Workplace): Promise<readonly DoctorCheck[]> {
-  const [detected, namespaces] = await Promise.all([workplace.detected(), namespaceSupport()]);
+  const [{ detected, kvm }, namespaces] = await Promise.all([workplace.detectAfresh(), namespaceSupport()]);
   const facts = readHostFacts({ home: workplace.home.state, listeners: 'skip' });
-  const kvm = workplace.known.vmms?.kvm;
   return [
     { name: 'node', status: 'ok', detail: `${process.version} at ${process.execPath}` },
     ...detected.map((found) => driverCheck(found, detected)),

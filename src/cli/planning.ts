@@ -5,7 +5,7 @@ import { type Checked, failed, ok } from '../core/checked.ts';
 import type { DesiredImage, DesiredResource } from '../core/desired.ts';
 import { type Diagnostic, diagnostic } from '../core/diagnostic.ts';
 import type { HostFacts, ImageObservation, Observed, VolumeObservation } from '../core/observed.ts';
-import { chooseDriver, driverNeeds } from '../core/plan/choose-driver.ts';
+import { chooseDriver, type DriverRequest, driverNeeds } from '../core/plan/choose-driver.ts';
 import { noOptions, type PlanInputs, type PlanOptions } from '../core/plan/context.ts';
 import type { DriverChoice, Plan } from '../core/plan/plan.ts';
 import { planSandbox } from '../core/plan/planner.ts';
@@ -19,6 +19,7 @@ import type { Shell } from '../kinds/shell.ts';
 import { observeVms } from '../kinds/vm/provider.ts';
 import { observeVolume } from '../kinds/volume/provider.ts';
 import { keyedHash, readKey } from '../store/key.ts';
+import { recordedCapabilities } from '../vmm/index.ts';
 import { type Opened, openSandbox } from './loading.ts';
 import type { PlanRequest } from './services.ts';
 import { findVm, shellOf, type Workplace } from './session.ts';
@@ -47,10 +48,14 @@ export async function makePlan(
   const { desired, layout, snapshot, reserved } = opened.value;
   const shell = shellOf(workplace, layout, { wait: request.wait, ...(desired === undefined ? {} : { desired }) });
   const host = await hostFacts(workplace, opened.value, reserved);
-  const choice = await choiceOf(workplace, request, opened.value, host);
-  if (!choice.ok) return choice;
+  // Where nothing was applied, whether there is a VMM at all is known before anything long is looked at.
+  const early =
+    vmRecords(snapshot.state).length > 0 ? undefined : await choiceOf(workplace, request, opened.value, host);
+  if (early?.ok === false) return early;
   const observedAtMs = performance.now();
   const observed = await observeAll(opened.value, shell, host, workplace, signal);
+  const choice = early ?? (await choiceOf(workplace, request, opened.value, host, observed.vms));
+  if (!choice.ok) return choice;
   const options = optionsOf(request, snapshot.state);
   if (!options.ok) return options;
   const key = await readKey(workplace.home);
@@ -113,16 +118,26 @@ async function choiceOf(
   request: PlanRequest,
   opened: Opened,
   host: HostFacts,
+  seen: Observed['vms'] = new Map(),
 ): Promise<Checked<DriverChoice | undefined>> {
   const { desired, snapshot } = opened;
   if (request.mode === 'destroy' || desired === undefined) return ok(undefined);
   if (![...desired.resources.values()].some((resource) => resource.kind === 'vm')) return ok(undefined);
-  const current = vmRecords(snapshot.state)[0]?.attrs.driver;
+  const current = currentDriver(vmRecords(snapshot.state), seen);
   const needs = driverNeeds(desired, host.connectivity);
   return chooseDriver(
     { vmm: workplace.options.vmm, needs, ...(current === undefined ? {} : { current }) },
     await workplace.detected(),
   );
+}
+
+/** What the VMs were started with, and whether any of them runs. */
+function currentDriver(vms: readonly VmRecord[], seen: Observed['vms']): DriverRequest['current'] {
+  const [first] = vms;
+  if (first === undefined) return undefined;
+  const { driver } = first.attrs;
+  const runs = vms.some(({ address }) => !['absent', 'exited', 'dead'].includes(seen.get(address)?.state ?? 'absent'));
+  return { driver, runs, capabilities: recordedCapabilities(driver, first.facts.vmmVersion) };
 }
 
 /** Reads images, volumes, VMs and the namespace at the same time. */

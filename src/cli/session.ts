@@ -6,7 +6,7 @@ import type { Desired } from '../core/desired.ts';
 import { diagnostic } from '../core/diagnostic.ts';
 import type { Detected } from '../core/plan/capabilities.ts';
 import type { VmRecord } from '../core/state/state.ts';
-import type { KvmPolicy } from '../host/kvm.ts';
+import type { KvmPolicy, KvmVerdict } from '../host/kvm.ts';
 import type { KnownDigests } from '../images/user-files.ts';
 import type { Shell } from '../kinds/shell.ts';
 import {
@@ -41,6 +41,8 @@ export interface Workplace {
   readonly installation: Installation;
   /** Drivers of this host; looked for once, when first asked */
   readonly detected: () => Promise<readonly Detected[]>;
+  /** The same, with KVM tried anew, and what came of that */
+  readonly detectAfresh: () => Promise<{ readonly detected: readonly Detected[]; readonly kvm?: KvmVerdict }>;
   /** Tells whoever waits what takes so long, a line at a time */
   readonly tell: (line: string) => void;
   /** What was found out and is worth keeping; apply writes it */
@@ -65,12 +67,13 @@ export async function openWorkplace(
   if (read['vmms'] !== undefined) known.vmms = read['vmms'] as KnownVmms;
   if (read['digests'] !== undefined) known.digests = read['digests'] as KnownDigests;
   let detected: Promise<readonly Detected[]> | undefined;
-  const detect = (): Promise<readonly Detected[]> =>
+  const detect = (past: KnownVmms | undefined, told?: (verdict: KvmVerdict) => void): Promise<readonly Detected[]> =>
     detectDrivers({
       path: environment['PATH'] ?? '',
       kvmPolicy: kvmPolicy(environment['SBX_KVM']),
       kvmFirmware: installation.kvmFirmware,
-      ...(known.vmms === undefined ? {} : { known: known.vmms }),
+      ...(past === undefined ? {} : { known: past }),
+      ...(told === undefined ? {} : { told }),
       remember: (vmms) => {
         known.vmms = vmms;
         known.changed = true;
@@ -82,8 +85,15 @@ export async function openWorkplace(
     home,
     installation,
     detected: () => {
-      detected ??= detect();
+      detected ??= detect(known.vmms);
       return detected;
+    },
+    detectAfresh: async () => {
+      let kvm: KvmVerdict | undefined;
+      const found = await detect({ binaries: known.vmms?.binaries ?? {} }, (verdict) => {
+        kvm = verdict;
+      });
+      return { detected: found, ...(kvm === undefined ? {} : { kvm }) };
     },
     tell,
     known,

@@ -6,9 +6,13 @@ import { tryRun } from './exec.ts';
 import { provenExitCode } from './kvm-firmware.ts';
 import { bootId } from './processes.ts';
 
-/** What was found out about KVM, for as long as this boot and this QEMU last. */
+/** What was found out about KVM: that it works holds as long as this boot and this QEMU last, that it does not for a while. */
 export interface KvmVerdict {
   readonly usable: boolean;
+  /** Nothing was found out: the test guest had no time, as on a host under load. Worth nothing the next time */
+  readonly undecided?: true;
+  /** When it was found: wall clock in `ms` since the epoch */
+  readonly foundAtMs?: number;
   /** Why, in words for users, without a full stop */
   readonly reason: string;
   /** What to do about it; a command stands alone on its line */
@@ -27,8 +31,10 @@ export interface KvmOptions {
   readonly qemuPath?: string;
   /** File with `kvmFirmware()`, made when sbx is built, so that finding out writes nothing; without it as without a QEMU */
   readonly firmware?: string;
-  /** A verdict of before; used again when boot, QEMU and its file are the same */
+  /** A verdict of before; used again when boot, QEMU and its file are the same, and a bad one only for a while */
   readonly known?: KvmVerdict;
+  /** Wall clock in `ms` since the epoch; default now */
+  readonly nowMs?: number;
   /** Default `probe` */
   readonly policy?: KvmPolicy;
   /** Other files than the host's, for tests */
@@ -41,6 +47,9 @@ export interface KvmOptions {
 /** How long the firmware has, in `ms`: 100 are enough where KVM is real, but a nested guest on a busy host took 10 000. */
 const defaultLimitMs = 20_000;
 
+/** How long a bad verdict counts, in `ms`: it may come from what passes, such as a host without memory, or a module that is loaded later. */
+const badForMs = 10 * 60_000;
+
 /** Finds out whether KVM is usable: rights and CPU first, then a firmware that only real virtualisation gets through. */
 export async function probeKvm(options: KvmOptions): Promise<KvmVerdict> {
   const boot = { bootId: bootId() };
@@ -50,9 +59,12 @@ export async function probeKvm(options: KvmOptions): Promise<KvmVerdict> {
   if (forbidden !== undefined) return { usable: false, ...forbidden, ...boot };
   const { qemuPath, firmware, known } = options;
   const mtimeMs = qemuPath === undefined ? undefined : (await stat(qemuPath)).mtimeMs;
-  if (known?.bootId === boot.bootId && known.qemuPath === qemuPath && known.mtimeMs === mtimeMs) return known;
+  const nowMs = options.nowMs ?? Date.now();
+  const fits = known?.bootId === boot.bootId && known.qemuPath === qemuPath && known.mtimeMs === mtimeMs;
+  if (fits && stillCounts(known, nowMs)) return known;
   const key = {
     ...boot,
+    foundAtMs: nowMs,
     ...(qemuPath === undefined ? {} : { qemuPath }),
     ...(mtimeMs === undefined ? {} : { mtimeMs }),
   };
@@ -67,7 +79,13 @@ export async function probeKvm(options: KvmOptions): Promise<KvmVerdict> {
   return { ...(await runFirmware({ ...options, qemuPath, firmware, acceleration: 'kvm' })), ...key };
 }
 
-type Finding = Pick<KvmVerdict, 'usable' | 'reason' | 'hint'>;
+function stillCounts({ usable, undecided, foundAtMs }: KvmVerdict, nowMs: number): boolean {
+  if (usable) return true;
+  if (undecided === true || foundAtMs === undefined) return false;
+  return foundAtMs <= nowMs && nowMs - foundAtMs < badForMs;
+}
+
+type Finding = Pick<KvmVerdict, 'usable' | 'reason' | 'hint' | 'undecided'>;
 
 /** Runs the firmware in a guest. With `tcg` it shows that the firmware itself works. */
 export async function runFirmware(options: {
@@ -85,7 +103,11 @@ export async function runFirmware(options: {
     return { usable: false, reason: `a test guest failed (exit ${result.code})${words === '' ? '' : `: ${words}`}` };
   } catch (error) {
     if (performance.now() - startMs >= limitMs)
-      return { usable: false, reason: `a test guest did not get through within ${limitMs} ms` };
+      return {
+        usable: false,
+        undecided: true,
+        reason: `a test guest did not get through within ${limitMs} ms, so that nothing is known of it`,
+      };
     return { usable: false, reason: `a test guest crashed QEMU: ${lastLine(describeError(error))}` };
   }
 }

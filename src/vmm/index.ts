@@ -1,12 +1,12 @@
 // The table of drivers: how each is found on this host and opened.
 import { canonicalJson } from '../core/json.ts';
 import { type Capabilities, type Detected, type DriverName, driverNames } from '../core/plan/capabilities.ts';
-import { type KvmPolicy, type KvmVerdict, probeKvm } from '../host/kvm.ts';
+import { type KvmOptions, type KvmPolicy, type KvmVerdict, probeKvm } from '../host/kvm.ts';
 import { findProgram } from '../host/programs.ts';
 import { capabilitiesOf } from './cloud-hypervisor/capabilities.ts';
 import { detectCloudHypervisor } from './cloud-hypervisor/detect.ts';
 import { createCloudHypervisorDriver } from './cloud-hypervisor/driver.ts';
-import { newestVersion, oldestVersion } from './cloud-hypervisor/version.ts';
+import { newestVersion, oldestVersion, parseVersion } from './cloud-hypervisor/version.ts';
 import type { VmmDriver } from './driver.ts';
 import { fullVersion, minimumVersion, qemuCapabilities } from './qemu/capabilities.ts';
 import { detectQemu, qemuProgram } from './qemu/detect.ts';
@@ -33,7 +33,11 @@ export interface DetectOptions {
   readonly kvmPolicy: KvmPolicy;
   /** The file that a test guest runs */
   readonly kvmFirmware: string;
+  /** Another host's KVM, for tests */
+  readonly kvmProbe?: Pick<KvmOptions, 'devicePath' | 'cpuinfoPath' | 'limitMs'>;
   readonly known?: KnownVmms;
+  /** Told what was found out about KVM, when that was asked */
+  readonly told?: (verdict: KvmVerdict) => void;
   /** Told what to pass as `known` next time, when that is not what was passed */
   readonly remember?: (known: KnownVmms) => void;
 }
@@ -47,6 +51,8 @@ interface DriverEntry {
   readonly open: (capabilities: Capabilities) => VmmDriver;
   /** For looking at and ending VMs of a binary that is not there any more */
   readonly nominal: Capabilities;
+  /** The same, when the version is known that runs them */
+  readonly recorded: (version: string) => Capabilities;
   /** The newest release that is known, with KVM: for plans without a host */
   readonly reference: Capabilities;
 }
@@ -56,12 +62,14 @@ const table: Readonly<Record<DriverName, DriverEntry>> = {
     detect: detectCloudHypervisor,
     open: createCloudHypervisorDriver,
     nominal: capabilitiesOf(oldestVersion, 'cloud-hypervisor'),
+    recorded: (version) => capabilitiesOf(parseVersion(version) ?? oldestVersion, 'cloud-hypervisor'),
     reference: capabilitiesOf(newestVersion, 'cloud-hypervisor'),
   },
   qemu: {
     detect: ({ path, ...rest }) => detectQemu({ path: findProgram(qemuProgram, path), ...rest }),
     open: createQemuDriver,
     nominal: qemuCapabilities(qemuProgram, minimumVersion, 'tcg'),
+    recorded: (version) => qemuCapabilities(qemuProgram, version, 'tcg'),
     reference: qemuCapabilities(qemuProgram, fullVersion, 'kvm'),
   },
 };
@@ -76,6 +84,7 @@ export async function detectDrivers(options: DetectOptions): Promise<readonly De
       policy: options.kvmPolicy,
       firmware: options.kvmFirmware,
       ...(qemuPath === undefined ? {} : { qemuPath }),
+      ...options.kvmProbe,
       ...(known?.kvm === undefined ? {} : { known: known.kvm }),
     });
     return verdict;
@@ -93,8 +102,10 @@ export async function detectDrivers(options: DetectOptions): Promise<readonly De
     }),
   );
   const settled = await verdict;
-  // What a switch said is no finding.
-  const kept = settled === undefined || options.kvmPolicy !== 'probe' ? known?.kvm : settled;
+  if (settled !== undefined) options.told?.(settled);
+  // What a switch said is no finding, and neither is a test that was not finished.
+  const finding = settled === undefined || options.kvmPolicy !== 'probe' ? known?.kvm : settled;
+  const kept = finding?.undecided === true ? undefined : finding;
   const learned = { binaries, ...(kept === undefined ? {} : { kvm: kept }) };
   if (canonicalJson(learned) !== canonicalJson(known)) options.remember?.(learned);
   return found.map(({ binary: _binary, ...detected }) => detected);
@@ -103,6 +114,11 @@ export async function detectDrivers(options: DetectOptions): Promise<readonly De
 /** What a driver can do at best, for plans that look at no host. */
 export function referenceCapabilities(name: DriverName): Capabilities {
   return table[name].reference;
+}
+
+/** What a driver can do of which only the version that runs a VM is known, for VMs whose program is not there any more. */
+export function recordedCapabilities(name: DriverName, version: string | undefined): Capabilities {
+  return version === undefined ? table[name].nominal : table[name].recorded(version);
 }
 
 /** Opens the driver of a binary that was found. */

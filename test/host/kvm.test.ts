@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { probeKvm, runFirmware } from '../../src/host/kvm.ts';
+import { type KvmVerdict, probeKvm, runFirmware } from '../../src/host/kvm.ts';
 import { kvmFirmware } from '../../src/host/kvm-firmware.ts';
 import { bootId } from '../../src/host/processes.ts';
 import { kvmFirmwareFile } from '../support/kvm-firmware.ts';
@@ -41,10 +41,11 @@ t.test('the firmware runs through on a CPU that works', { skip: !existsSync(qemu
 
 t.test('a host on which the firmware runs is usable', async (t) => {
   const { folder: _folder, ...paths } = host(t);
-  t.strictSame(await probeKvm(paths), {
+  t.strictSame(await probeKvm({ ...paths, nowMs: 17 }), {
     usable: true,
     reason: 'a test guest ran',
     bootId: bootId(),
+    foundAtMs: 17,
     qemuPath: paths.qemuPath,
     mtimeMs: statSync(paths.qemuPath).mtimeMs,
   });
@@ -58,16 +59,23 @@ const unusable = [
   },
   { name: 'QEMU that refuses', script: 'echo "no KVM here" >&2; exit 1', want: /failed \(exit 1\): no KVM here$/ },
   { name: 'a guest that ends otherwise', script: 'exit 0', want: /failed \(exit 0\)$/ },
-  { name: 'a guest that never ends', script: 'exec sleep 60', limitMs: 500, want: /did not get through within 500 ms/ },
+  {
+    name: 'a guest that never ends',
+    script: 'exec sleep 60',
+    limitMs: 500,
+    want: /did not get through within 500 ms/,
+    undecided: true,
+  },
   { name: 'a CPU without the feature', flags: 'avx', want: /neither vmx nor svm/ },
 ];
 
-for (const { name, want, limitMs, ...options } of unusable) {
+for (const { name, want, limitMs, undecided, ...options } of unusable) {
   t.test(`${name} makes KVM unusable`, async (t) => {
     const { folder: _folder, ...paths } = host(t, options);
     t.match(await probeKvm({ ...paths, ...(limitMs === undefined ? {} : { limitMs }) }), {
       usable: false,
       reason: want,
+      undecided,
     });
   });
 }
@@ -91,6 +99,21 @@ t.test('a verdict is believed for the same boot, program and file only', async (
     t.equal((await probeKvm({ ...paths, known: { ...known, ...change } })).reason, 'a test guest ran');
   rmSync(paths.devicePath);
   t.equal((await probeKvm({ ...paths, known })).usable, false, 'the right to open is asked every time');
+});
+
+t.test('a bad verdict counts for a while, and one that was not reached for nothing', async (t) => {
+  const { folder: _folder, ...paths } = host(t);
+  const { qemuPath } = paths;
+  const key = { bootId: bootId(), qemuPath, mtimeMs: statSync(qemuPath).mtimeMs };
+  const bad = { usable: false, reason: 'it failed', foundAtMs: 1_000_000, ...key };
+  const after = async (known: KvmVerdict, ms: number): Promise<boolean> =>
+    (await probeKvm({ ...paths, known, nowMs: 1_000_000 + ms })).usable;
+  t.notOk(await after(bad, 60_000), 'a minute later');
+  t.ok(await after(bad, 600_000), 'ten minutes later');
+  t.ok(await after(bad, -1), 'from the future');
+  const { foundAtMs: _foundAtMs, ...old } = bad;
+  t.ok(await after(old, 0), 'of an sbx that kept them for the whole boot');
+  t.ok(await after({ ...bad, undecided: true }, 1));
 });
 
 t.test('a policy answers without looking', async (t) => {

@@ -82,3 +82,30 @@ t.test('a driver is opened by its capabilities, also without its binary', async 
   const paths = { run: '/nowhere/run', data: '/nowhere/data' };
   for (const driver of Object.values(drivers)) t.strictSame(await driver.observe({ paths }), { state: 'absent' });
 });
+
+t.test('a test of KVM that was not finished is neither kept nor the end of a driver', async (t) => {
+  const { path } = pathOf(t, { 'cloud-hypervisor': 'cloud-hypervisor v53.0', 'qemu-system-x86_64': newQemu });
+  const qemuPath = join(path, 'qemu-system-x86_64');
+  // Says its version, and hangs as a test guest.
+  writeFileSync(qemuPath, `#!/bin/sh\ncase $1 in --version) echo '${newQemu}' ;; *) exec sleep 60 ;; esac\n`);
+  const [devicePath, cpuinfoPath] = [join(path, 'kvm'), join(path, 'cpuinfo')];
+  writeFileSync(devicePath, '');
+  writeFileSync(cpuinfoPath, 'flags\t\t: vmx\n');
+  const kept: KnownVmms[] = [];
+  const verdicts: boolean[] = [];
+  const detected = await detectDrivers({
+    path,
+    kvmPolicy: 'probe',
+    kvmFirmware: '/nowhere',
+    kvmProbe: { devicePath, cpuinfoPath, limitMs: 300 },
+    told: ({ undecided }) => verdicts.push(undecided === true),
+    remember: (known) => kept.push(known),
+  });
+  t.strictSame(verdicts, [true]);
+  t.match(detected, [
+    { available: false, undecided: true, capabilities: { version: '53.0', acceleration: 'kvm' } },
+    { available: true, capabilities: { acceleration: 'tcg', notes: [/did not get through/] } },
+  ]);
+  t.equal(kept.length, 1);
+  t.equal(kept[0]?.kvm, undefined);
+});

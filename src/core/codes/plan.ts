@@ -88,6 +88,12 @@ export const planCodes = {
     summary: 'Still in use',
     meaning: 'The file no longer declares what a VM goes on using, because its lifecycle ignores the change.',
   },
+  SBX3118: {
+    severity: 'warning',
+    summary: 'VMM could not be tried',
+    meaning:
+      'Whether the VMM of this sandbox can run here was not found out in time, as on a host under load. It stays the VMM of the sandbox, and is tried again with every plan.',
+  },
   SBX3117: {
     severity: 'warning',
     summary: 'Image grows when it is unpacked',

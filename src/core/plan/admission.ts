@@ -76,7 +76,23 @@ function driver(inputs: PlanInputs, starts: readonly Starting[]): readonly Diagn
   }
   const who = `${capabilities.driver} ${capabilities.version}`;
   const notes = capabilities.notes.map((note) => diagnostic('SBX3113', { detail: `${who} ${note}.` }));
-  return [...notes, ...connection(inputs, capabilities)];
+  return [...unsure(inputs), ...notes, ...connection(inputs, capabilities)];
+}
+
+/** A driver that was kept for what it runs, and may not be able to start anything. */
+function unsure({ driver: choice }: PlanInputs): readonly Diagnostic[] {
+  if (choice?.unsure === undefined) return [];
+  const { reason, certain } = choice.unsure;
+  const who = `${choice.chosen.driver} was recorded for this sandbox and stays its VMM`;
+  if (!certain)
+    return [
+      diagnostic('SBX3118', {
+        detail: `${who}: ${reason}.`,
+        hint: 'Look again when the host is less busy:\nsbx doctor',
+      }),
+    ];
+  const hint = 'Bring it back, or let another one run all VMs: name it with --vmm.';
+  return [diagnostic('SBX3102', { detail: `${who}, but it cannot start one now: ${reason}.`, hint })];
 }
 
 function connection(inputs: PlanInputs, { driver: name, userNetwork }: Capabilities): readonly Diagnostic[] {

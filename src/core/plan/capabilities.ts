@@ -38,4 +38,13 @@ export interface Capabilities {
 /** The outcome of looking for one driver. */
 export type Detected =
   | { readonly available: true; readonly capabilities: Capabilities }
-  | { readonly available: false; readonly driver: DriverName; readonly reason: string; readonly hint?: string };
+  | {
+      readonly available: false;
+      readonly driver: DriverName;
+      readonly reason: string;
+      readonly hint?: string;
+      /** It may be there all the same: the question was not answered this time */
+      readonly undecided?: true;
+      /** What it would offer, where its program is there */
+      readonly capabilities?: Capabilities;
+    };

@@ -20,8 +20,14 @@ export interface DriverNeeds {
 export interface DriverRequest {
   readonly vmm: 'auto' | DriverName;
   readonly needs: DriverNeeds;
-  /** What runs the sandbox's VMs now: `auto` stays with it, since a change would replace them all */
-  readonly current?: DriverName;
+  /** What was recorded for the sandbox's VMs: `auto` stays with it, since a change would restart them all */
+  readonly current?: {
+    readonly driver: DriverName;
+    /** Whether any of them runs now: then `auto` stays with it even where it could start none */
+    readonly runs: boolean;
+    /** What is known of it without its program */
+    readonly capabilities: Capabilities;
+  };
 }
 
 /** What a file asks of a VMM. */
@@ -44,6 +50,8 @@ export function driverNeeds(desired: Desired, connectivity: Connectivity): Drive
  * and the planner says at which line it falls short. Fails with SBX3102 when there is none.
  */
 export function chooseDriver(request: DriverRequest, detected: readonly Detected[]): Checked<DriverChoice> {
+  const kept = keptDriver(request, detected);
+  if (kept !== undefined) return ok(kept);
   const candidates = inOrder(request, detected).map((found) => ({ found, shortfall: shortfallOf(found, request) }));
   const available = candidates.filter(({ found }) => found.available);
   const best = available.find(({ shortfall }) => shortfall === undefined) ?? available[0];
@@ -56,6 +64,22 @@ export function chooseDriver(request: DriverRequest, detected: readonly Detected
       reason: shortfall ?? `${capabilities.driver} ${whyPreferred(request, capabilities.driver)}`,
     }));
   return ok({ chosen: capabilities, others });
+}
+
+/** The driver that stays although it is not found usable: what it runs goes on, and what is not known to be gone is not given up. */
+function keptDriver({ vmm, current }: DriverRequest, detected: readonly Detected[]): DriverChoice | undefined {
+  if (vmm !== 'auto' || current === undefined) return undefined;
+  const found = detected.find((one) => driverOf(one) === current.driver);
+  if (found === undefined || found.available) return undefined;
+  if (!current.runs && found.undecided !== true) return undefined;
+  const others = detected
+    .filter((one) => one !== found)
+    .map((one) => ({
+      driver: driverOf(one),
+      reason: one.available ? `${current.driver} runs this sandbox already` : one.reason,
+    }));
+  const unsure = { reason: found.reason, certain: found.undecided !== true };
+  return { chosen: found.capabilities ?? current.capabilities, unsure, others };
 }
 
 type Candidate = { readonly found: Detected; readonly shortfall: string | undefined };
@@ -73,7 +97,7 @@ function noDriver(candidates: readonly Candidate[]): Checked<DriverChoice> {
 
 function inOrder({ vmm, current }: DriverRequest, detected: readonly Detected[]): readonly Detected[] {
   if (vmm !== 'auto') return detected.filter((found) => driverOf(found) === vmm);
-  const rank = (found: Detected) => (driverOf(found) === current ? -1 : driverNames.indexOf(driverOf(found)));
+  const rank = (found: Detected) => (driverOf(found) === current?.driver ? -1 : driverNames.indexOf(driverOf(found)));
   return [...detected].sort((a, b) => rank(a) - rank(b));
 }
 
@@ -95,7 +119,7 @@ function missingAbility(has: Capabilities, { userNetwork, cpus, memory, devices 
 }
 
 function whyPreferred({ current }: DriverRequest, chosen: DriverName): string {
-  return chosen === current ? 'runs this sandbox already' : 'comes first';
+  return chosen === current?.driver ? 'runs this sandbox already' : 'comes first';
 }
 
 function driverOf(found: Detected): DriverName {

@@ -76,6 +76,8 @@ export interface Drift {
 /** Why a driver was taken, or not. */
 export interface DriverChoice {
   readonly chosen: Capabilities;
+  /** Why it may not be able to start a VM now, though it was kept; `certain` when it surely cannot */
+  readonly unsure?: { readonly reason: string; readonly certain: boolean };
   readonly others: readonly { readonly driver: string; readonly reason: string }[];
 }
 

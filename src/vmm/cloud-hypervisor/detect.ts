@@ -26,13 +26,13 @@ export interface DetectOptions {
   /** Says who may use io_uring; default the kernel's own file */
   readonly ioUringPath?: string;
   /** Whether /dev/kvm really runs guests here */
-  readonly kvm: () => Promise<{ readonly usable: boolean; readonly reason: string }>;
+  readonly kvm: () => Promise<{ readonly usable: boolean; readonly reason: string; readonly undecided?: true }>;
 }
 
 /** What was found; `binary` is what to pass as `known` next time. */
 export type DetectedCloudHypervisor = Detected & { readonly binary?: KnownBinary };
 
-const notThere = (reason: string, hint?: string): DetectedCloudHypervisor => ({
+const notThere = (reason: string, hint?: string): DetectedCloudHypervisor & { readonly available: false } => ({
   available: false,
   driver: 'cloud-hypervisor',
   reason,
@@ -60,9 +60,11 @@ export async function detectCloudHypervisor(options: DetectOptions): Promise<Det
       binary,
     };
   }
-  if (!kvm.usable) return { ...notThere(`Cloud Hypervisor needs KVM: ${kvm.reason}`), binary };
   const ioUring = await mayUseIoUring(options.ioUringPath ?? '/proc/sys/kernel/io_uring_disabled');
-  return { available: true, capabilities: capabilitiesOf(version, path, { ioUring }), binary };
+  const capabilities = capabilitiesOf(version, path, { ioUring });
+  if (kvm.usable) return { available: true, capabilities, binary };
+  const undecided = kvm.undecided === true ? { undecided: true as const } : {};
+  return { ...notThere(`Cloud Hypervisor needs KVM: ${kvm.reason}`), ...undecided, capabilities, binary };
 }
 
 /** Documentation/admin-guide/sysctl/kernel.rst: 2 is nobody, 1 is root and one group; kernels before 6.6 have no such file. */

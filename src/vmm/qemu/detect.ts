@@ -24,7 +24,7 @@ export interface DetectQemuOptions {
   readonly path: string | undefined;
   readonly known?: KnownQemu;
   /** Whether KVM really runs guests here; else they are emulated */
-  readonly kvm: () => Promise<{ readonly usable: boolean }>;
+  readonly kvm: () => Promise<{ readonly usable: boolean; readonly reason: string; readonly undecided?: true }>;
 }
 
 /** What was found; `binary` is what to pass as `known` next time. */
@@ -41,7 +41,8 @@ export async function detectQemu(options: DetectQemuOptions): Promise<DetectedQe
     return { ...notThere(reason, `install QEMU ${minimumVersion} or newer`), binary };
   }
   const capabilities = qemuCapabilities(binary.path, binary.version, kvm.usable ? 'kvm' : 'tcg');
-  return { available: true, capabilities, binary };
+  const open = kvm.undecided === true ? [`emulates what it starts now: of KVM, ${kvm.reason}`] : [];
+  return { available: true, capabilities: { ...capabilities, notes: [...capabilities.notes, ...open] }, binary };
 }
 
 /** Version in the first line of `qemu-system-x86_64 --version`: `7.2.22`. */

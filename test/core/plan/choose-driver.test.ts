@@ -53,13 +53,50 @@ const cases: readonly {
   },
   {
     name: 'auto stays with what runs the sandbox',
-    request: { current: 'qemu' },
+    request: { current: { driver: 'qemu', runs: true, capabilities: qemu } },
     detected: both,
     want: { chosen: qemu, others: [{ driver: 'cloud-hypervisor', reason: 'qemu runs this sandbox already' }] },
   },
   {
+    name: 'auto stays with what runs the sandbox also where it could not start it now',
+    request: { current: { driver: 'cloud-hypervisor', runs: true, capabilities: hypervisor } },
+    detected: onlyQemu,
+    want: {
+      chosen: hypervisor,
+      unsure: { reason: 'it is not installed', certain: true },
+      others: [{ driver: 'qemu', reason: 'cloud-hypervisor runs this sandbox already' }],
+    },
+  },
+  {
+    name: 'auto stays with what was recorded, while nobody knows whether it works',
+    request: { current: { driver: 'cloud-hypervisor', runs: false, capabilities: qemu } },
+    detected: [
+      { available: false, driver: 'cloud-hypervisor', reason: 'no time', undecided: true, capabilities: hypervisor },
+      { available: true, capabilities: qemu },
+    ],
+    want: { chosen: hypervisor, unsure: { reason: 'no time', certain: false } },
+  },
+  {
+    name: 'auto gives up what is surely gone and runs nothing',
+    request: { current: { driver: 'cloud-hypervisor', runs: false, capabilities: hypervisor } },
+    detected: onlyQemu,
+    want: { chosen: qemu },
+  },
+  {
+    name: 'auto takes another for a new sandbox, while nobody knows whether the first works',
+    request: {},
+    detected: [
+      { available: false, driver: 'cloud-hypervisor', reason: 'no time', undecided: true, capabilities: hypervisor },
+      { available: true, capabilities: qemu },
+    ],
+    want: { chosen: qemu, others: [{ driver: 'cloud-hypervisor', reason: 'no time' }] },
+  },
+  {
     name: 'auto leaves what runs the sandbox when the file has outgrown it',
-    request: { current: 'cloud-hypervisor', needs: { cpus: { address: vm, max: 65 } } },
+    request: {
+      current: { driver: 'cloud-hypervisor', runs: true, capabilities: hypervisor },
+      needs: { cpus: { address: vm, max: 65 } },
+    },
     detected: both,
     want: { chosen: qemu, others: [{ driver: 'cloud-hypervisor', reason: /at most 64 vCPUs and vm.web asks for 65/ }] },
   },

@@ -23,7 +23,7 @@ t.setTimeout(600_000);
 
 t.test('QEMU under emulation', { skip: cannotBoot() }, async (t) => {
   const image = await tinyImage();
-  const detected = await detectQemu({ path: qemu, kvm: async () => ({ usable: false }) });
+  const detected = await detectQemu({ path: qemu, kvm: async () => ({ usable: false, reason: 'no' }) });
   if (!detected.available) throw new Error(detected.reason);
   const driver = createQemuDriver(detected.capabilities);
 
