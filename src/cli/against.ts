@@ -23,6 +23,7 @@ import { loadAlone, sourcesOf } from './load-file.ts';
 import type { Loaded as Sources } from './read-sources.ts';
 import type { GlobalOptions, Planned, PlanRequest } from './services.ts';
 import type { Workplace } from './session.ts';
+import { stdinName } from './source-files.ts';
 
 /** What an older revision says; nothing where it does not have the file yet. */
 interface Revision {
@@ -42,6 +43,8 @@ export async function planAgainst(
   const { options } = workplace;
   const sources = await sourcesOf(options);
   if (!sources.ok) return sources;
+  if (revision === stdinName && [...options.files, ...options.varFiles].includes(stdinName))
+    return failed(diagnostic('SBX0001', { detail: 'Standard input (-) can be read as one file only.' }));
   const before = revision.startsWith('git:')
     ? await loadRevision(workplace, sources.value, revision.slice('git:'.length))
     : await loadFile(workplace, revision);
@@ -117,7 +120,7 @@ async function imagesOf(workplace: Workplace, desired: Desired): Promise<Images>
 
 async function loadFile(workplace: Workplace, file: string): Promise<Checked<Before>> {
   const { options } = workplace;
-  const loaded = await loadAlone({ ...options, files: [resolve(options.cwd, file)] });
+  const loaded = await loadAlone({ ...options, files: [file] });
   if (!loaded.ok) return loaded;
   const { desired } = loaded.value;
   return ok({ desired, images: await imagesOf(workplace, desired) });
@@ -175,7 +178,7 @@ function outside({ root }: GitRevision): Diagnostic {
 
 /** The same options in another folder; what is named on the command line stays where it is. */
 function inFolder(options: GlobalOptions, files: readonly string[], cwd: string): GlobalOptions {
-  const here = (path: string): string => resolve(options.cwd, path);
+  const here = (path: string): string => (path === stdinName ? path : resolve(options.cwd, path));
   return { ...options, files, cwd, varFiles: options.varFiles.map(here), allowPaths: options.allowPaths.map(here) };
 }
 

@@ -39,6 +39,8 @@ export interface CommandDefinition<S extends OptionSpecs = OptionSpecs> {
   readonly options: S;
   /** Everything after the first argument belongs to the command inside the guest */
   readonly passThrough?: boolean;
+  /** Standard input belongs to the command or the guest, so that no file can be read from it */
+  readonly takesStdin?: boolean;
   run(context: CommandContext, invocation: Invocation<S>): Promise<ExitCode>;
 }
 

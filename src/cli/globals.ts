@@ -9,7 +9,7 @@ import { sbxVersion } from './version.ts';
 export const globalSpecs = {
   file: words(
     '-f, --file <file>',
-    'sandbox file; repeatable, later ones merge over earlier (default: sbx.yaml here or in a parent)',
+    'sandbox file, - for standard input; repeatable, later ones merge over earlier (default: sbx.yaml here or in a parent)',
   ),
   instance: word('--instance <name>', 'which running copy of the sandbox (SBX_INSTANCE)'),
   sandbox: word('--sandbox <name>', 'a sandbox of this home without its file, as in shop or shop@pr-17'),

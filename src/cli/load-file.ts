@@ -8,7 +8,7 @@ import type { GlobalOptions } from './services.ts';
 
 /** Reads the sources that the options name. */
 export async function sourcesOf(options: GlobalOptions): Promise<Checked<Sources>> {
-  const { files, cwd, vars, varFiles, environmentVars, allowPaths, instance, allowPublicPorts } = options;
+  const { files, cwd, vars, varFiles, environmentVars, allowPaths, instance, allowPublicPorts, stdin } = options;
   return await readSources({
     files,
     cwd,
@@ -18,6 +18,7 @@ export async function sourcesOf(options: GlobalOptions): Promise<Checked<Sources
     allowPaths,
     allowPublicPorts,
     ...(instance === undefined ? {} : { instance }),
+    ...(stdin === undefined ? {} : { stdin }),
   });
 }
 

@@ -6,9 +6,11 @@ import type { CommandContext, CommandDefinition, CommandGroup, OptionSpecs, Opti
 import { commandTable } from './commands/index.ts';
 import { type ExitCode, exitCodes, exitOfDiagnostics } from './exit.ts';
 import { globalOptions, globalSpecs } from './globals.ts';
-import type { OptionSpec, RawOption } from './option.ts';
+import { type OptionSpec, type RawOption, usageError } from './option.ts';
 import { errorLine, report } from './report.ts';
 import type { GlobalOptions, Io, Services } from './services.ts';
+import { stdinName } from './source-files.ts';
+import { stdinReader } from './stdin-text.ts';
 import { sbxVersion } from './version.ts';
 
 /** What a run of the program needs from its process. */
@@ -119,7 +121,12 @@ function leaf(definition: CommandDefinition, input: ProgramInput, ended: (code: 
 
 async function runCommand(definition: CommandDefinition, command: Command, input: ProgramInput): Promise<ExitCode> {
   const raws = chain(command).map((c) => c.opts<Record<string, RawOption>>());
-  const global = globalOptions(valuesOf(globalSpecs, raws), input.env, input.cwd);
+  const global = {
+    ...globalOptions(valuesOf(globalSpecs, raws), input.env, input.cwd),
+    stdin: stdinReader(input.io.stdin),
+  };
+  if (definition.takesStdin === true && [...global.files, ...global.varFiles].includes(stdinName))
+    throw usageError(`sbx ${definition.name} has another use for standard input: name a file instead of -.`);
   const createServices = input.createServices ?? (await realServices(input.io));
   const context: CommandContext = {
     global,

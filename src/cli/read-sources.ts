@@ -1,28 +1,22 @@
 // The rim of loading: finds and reads sandbox files, variable files and the files that they name, within bounds.
 import { createHash } from 'node:crypto';
-import { realpathSync, type Stats, statSync } from 'node:fs';
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { resolve } from 'node:path';
 import { type Checked, failed, ok } from '../core/checked.ts';
 import { type Diagnostic, diagnostic } from '../core/diagnostic.ts';
-import { errnoOf } from '../core/errors.ts';
 import { collectFileReferences, type ExpandInputs, type FileContent, type ResolvedPath } from '../core/expand/index.ts';
 import { type Document, loadDocument, parseYamlMap, type Source } from '../core/load/index.ts';
 import { quoted } from '../core/load/quote.ts';
+import { leadsOutside, realPathOf, resolveAllowed } from './folder-rule.ts';
 import { compilePatterns } from './patterns.ts';
 import { readRegularFile, sha256OfFile } from './read-file.ts';
+import { folderOf, readSource, type SourceOptions, sandboxFiles, stdinName } from './source-files.ts';
 
 /** What the command line says about sources. */
-export interface ReadSourcesOptions {
-  /** Files given with -f, in order; none means sbx.yaml here or above */
-  readonly files: readonly string[];
-  /** Absolute working directory */
-  readonly cwd: string;
+export interface ReadSourcesOptions extends SourceOptions {
   /** `--var` values: `name=value` */
   readonly vars: readonly string[];
   readonly varFiles: readonly string[];
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Folders beside the sandbox file's own whose files it may name */
-  readonly allowPaths: readonly string[];
   readonly instance?: string;
   readonly allowPublicPorts: boolean;
 }
@@ -30,9 +24,9 @@ export interface ReadSourcesOptions {
 /** Everything that was read. */
 export interface Loaded {
   readonly document: Document;
-  /** Absolute folder of the first file */
+  /** Absolute folder of the first file; the working directory for standard input */
   readonly folder: string;
-  /** Absolute paths of the sandbox files */
+  /** Absolute paths of the sandbox files; `-` is standard input */
   readonly files: readonly string[];
   /** Gives the hex SHA-256 over all sources and the files that they name */
   readonly digest: () => string;
@@ -40,7 +34,6 @@ export interface Loaded {
   readonly expandInputs: Omit<ExpandInputs, 'allocations'>;
 }
 
-const maxSourceBytes = 10 * 1024 * 1024;
 const maxReadBytes = 64 * 1024;
 const variablePrefix = 'SBX_VAR_';
 const instancePattern = /^[a-z0-9][a-z0-9-]{0,30}$/;
@@ -48,16 +41,15 @@ const instancePattern = /^[a-z0-9][a-z0-9-]{0,30}$/;
 /** Reads, parses and checks what a command works on. SBX0001, SBX1001 to SBX1005 and all of `loadDocument`. */
 export async function readSources(options: ReadSourcesOptions): Promise<Checked<Loaded>> {
   const usage = usageProblems(options);
-  const found = await sandboxFiles(options);
+  const found = sandboxFiles(options);
   if (!found.ok) return { ok: false, diagnostics: [...usage, ...found.diagnostics] as never };
   const files = found.value;
   const sources: Source[] = [];
   const problems: Diagnostic[] = [...usage];
   for (const file of files) {
-    const path = shownPath(options.cwd, file);
-    const text = readRegularFile(file, path, maxSourceBytes);
-    if (text.ok) sources.push({ path, text: text.value });
-    else problems.push(...text.diagnostics);
+    const source = await readSource(options, file);
+    if (source.ok) sources.push(source.value);
+    else problems.push(...source.diagnostics);
   }
   const variables = await readVariableFiles(options);
   if (!variables.ok) problems.push(...variables.diagnostics);
@@ -77,7 +69,7 @@ async function assemble(
   document: Document,
   variableFiles: VariableFiles,
 ): Promise<Checked<Loaded>> {
-  const folder = dirname(files[0] ?? options.cwd);
+  const folder = folderOf(options.cwd, files[0] ?? stdinName);
   const allowed = [folder, ...options.allowPaths.map((path) => resolve(options.cwd, path))].flatMap(realPathOf);
   const resolvePath = (path: string) => resolveAllowed(folder, allowed, path);
   const contents = await readReferences(collectFileReferences(document), folder, resolvePath);
@@ -104,6 +96,8 @@ function usageProblems(options: ReadSourcesOptions): Diagnostic[] {
   const problems = bad.map(() =>
     diagnostic('SBX0001', { detail: '--var takes name=value.', hint: 'write --var workers=3' }),
   );
+  if ([...options.files, ...options.varFiles].filter((file) => file === stdinName).length > 1)
+    problems.push(diagnostic('SBX0001', { detail: 'Standard input (-) can be read as one file only.' }));
   if (options.instance !== undefined && !instancePattern.test(options.instance))
     problems.push(
       diagnostic('SBX0001', {
@@ -113,60 +107,14 @@ function usageProblems(options: ReadSourcesOptions): Diagnostic[] {
   return problems;
 }
 
-/** Files given with -f, or sbx.yaml in the folder or the nearest one above that has it. */
-async function sandboxFiles(options: ReadSourcesOptions): Promise<Checked<readonly string[]>> {
-  if (options.files.length > 0) return ok(options.files.map((file) => resolve(options.cwd, file)));
-  for (let folder = options.cwd; ; folder = dirname(folder)) {
-    const file = join(folder, 'sbx.yaml');
-    const facts = statOf(file);
-    if (facts !== undefined) return trusted(options.cwd, folder, file, facts.uid);
-    if (folder === dirname(folder)) break;
-  }
-  return failed(
-    diagnostic('SBX1002', {
-      detail: `There is no sbx.yaml in ${options.cwd} or a folder above it.`,
-      hint: 'sbx init',
-    }),
-  );
-}
-
-/** What is there; nothing, too, where this user may not look. */
-function statOf(path: string): Stats | undefined {
-  try {
-    return statSync(path, { throwIfNoEntry: false });
-  } catch {
-    // A folder above that is closed to this user holds no file for them.
-    return undefined;
-  }
-}
-
-/** A file that somebody else put into a folder above, such as /tmp, is not taken without being named. */
-function trusted(cwd: string, folder: string, file: string, uid: number): Checked<readonly string[]> {
-  const own = process.getuid?.() ?? uid;
-  if (folder === cwd || uid === own || uid === 0) return ok([file]);
-  return failed(
-    diagnostic('SBX1002', {
-      detail: `${file} belongs to another user, so that it is not taken by itself.`,
-      hint: `if you trust it, name it:\nsbx plan -f ${file}`,
-    }),
-  );
-}
-
-/** Path as users know it: relative when it lies below the working directory. */
-function shownPath(cwd: string, file: string): string {
-  const path = relative(cwd, file);
-  return path === '' || path.startsWith('..') ? file : path;
-}
-
 async function readVariableFiles(options: ReadSourcesOptions): Promise<Checked<VariableFiles>> {
   const files: { path: string; values: Readonly<Record<string, unknown>> }[] = [];
   for (const each of options.varFiles) {
-    const path = shownPath(options.cwd, resolve(options.cwd, each));
-    const text = readRegularFile(resolve(options.cwd, each), path, maxSourceBytes);
-    if (!text.ok) return text;
-    const values = parseYamlMap({ path, text: text.value, secret: 'all' });
+    const source = await readSource(options, each);
+    if (!source.ok) return source;
+    const values = parseYamlMap({ ...source.value, secret: 'all' });
     if (!values.ok) return values;
-    files.push({ path, values: values.value });
+    files.push({ path: source.value.path, values: values.value });
   }
   return ok(files);
 }
@@ -181,34 +129,6 @@ function variablesOf(environment: ReadSourcesOptions['environment']): Readonly<R
       name.startsWith(variablePrefix) && value !== undefined ? [[name.slice(variablePrefix.length), value]] : [],
     ),
   );
-}
-
-function realPathOf(path: string): readonly string[] {
-  try {
-    return [realpathSync(path)];
-  } catch {
-    // A folder that does not exist allows nothing
-    return [];
-  }
-}
-
-/** Follows a path from the folder, links resolved as far as it exists, and looks whether it stays in what is allowed. */
-function resolveAllowed(folder: string, allowed: readonly string[], path: string): ResolvedPath {
-  const whole = resolve(folder, path);
-  let existing = whole;
-  let rest = '';
-  for (;;) {
-    try {
-      const real = join(realpathSync(existing), rest);
-      const inside = allowed.some((root) => real === root || real.startsWith(root === sep ? sep : root + sep));
-      return inside ? { path: real } : { problem: 'outside' };
-    } catch (error) {
-      // Only what is not there yet may be missing: a link in a circle or a folder without rights is no path
-      if (errnoOf(error) !== 'ENOENT' || existing === dirname(existing)) return { problem: 'unusable' };
-      rest = join(existing.slice(dirname(existing).length).replace(/^\//, ''), rest);
-      existing = dirname(existing);
-    }
-  }
 }
 
 async function readReferences(
@@ -229,10 +149,7 @@ async function readReferences(
 
 function refusal(path: string, folder: string, problem: 'outside' | 'unusable'): Diagnostic {
   if (problem === 'unusable') return diagnostic('SBX1001', { detail: `${quoted(path)} cannot be followed to a file.` });
-  return diagnostic('SBX1004', {
-    detail: `${quoted(path)} leads outside ${folder}.`,
-    hint: 'if that is meant, allow its folder with --allow-path',
-  });
+  return leadsOutside(path, folder);
 }
 
 async function readReference(real: string, path: string): Promise<FileContent | Diagnostic> {

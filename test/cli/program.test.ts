@@ -89,7 +89,7 @@ t.test('global options work before and after the command, and repeatable ones ar
     services: { loadDesired },
     env: { SBX_INSTANCE: 'pr-17', SBX_VAR_token: 't', SBX_HOME: '/elsewhere' },
     cwd: '/work/shop',
-    options: (options) => {
+    options: ({ stdin: _reader, ...options }) => {
       seen = options;
     },
   });

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type ReadSourcesOptions, readSources } from '../../src/cli/read-sources.ts';
+import { ok } from '../../src/core/checked.ts';
 import { expand, noAllocations } from '../../src/core/expand/index.ts';
 import { asNobody } from '../support/nobody.ts';
 
@@ -182,4 +183,81 @@ t.test('the digest covers every source and every file that is read', async (t) =
   t.not(await digest('sbx.yaml', 'more.yaml'), first);
   writeFileSync(join(folder, 'seed'), 'two');
   t.not(await digest('sbx.yaml'), first);
+});
+
+t.test('a link does not take a file that is named, or found, out of its folder', async (t) => {
+  const root = folderFor(t);
+  const [clone, outside] = [join(root, 'clone'), join(root, 'outside')];
+  for (const folder of [clone, outside, join(clone, 'sub'), join(clone, 'linked-to')]) mkdirSync(folder);
+  writeFileSync(join(outside, 'secret.yaml'), `${plain}expires: 1h\n`);
+  writeFileSync(join(outside, 'vars.yaml'), 'a: secret\n');
+  writeFileSync(join(clone, 'own.yaml'), plain);
+  writeFileSync(join(clone, 'linked-to/sbx.yaml'), plain);
+  const link = (target: string, at: string) => symlinkSync(target, join(clone, at));
+  link('../outside/secret.yaml', 'sbx.yaml');
+  link(join(outside, 'secret.yaml'), 'whole.yaml');
+  link('../outside', 'elsewhere');
+  link('whole.yaml', 'chain.yaml');
+  link('own.yaml', 'inside.yaml');
+  link('../own.yaml', 'sub/up.yaml');
+  link('linked-to', 'folder');
+  link('/dev/zero', 'zero.yaml');
+  link('/proc/self/environ', 'environ.yaml');
+  const cases: readonly (readonly [files: readonly string[], cwd: string, want: unknown])[] = [
+    [[], clone, ['SBX1004']],
+    [[], join(clone, 'sub'), ['SBX1004']],
+    [['sbx.yaml'], clone, ['SBX1004']],
+    [['whole.yaml'], clone, ['SBX1004']],
+    [['chain.yaml'], clone, ['SBX1004']],
+    [['elsewhere/secret.yaml'], clone, ['SBX1004']],
+    [['zero.yaml'], clone, ['SBX1004']],
+    [['environ.yaml'], clone, ['SBX1004']],
+    [['own.yaml', 'whole.yaml'], clone, ['SBX1004']],
+    [[join(clone, 'whole.yaml')], clone, ['SBX1004']],
+    [[join(clone, 'whole.yaml')], outside, ['SBX1004']],
+    [['../clone/sbx.yaml'], outside, ['SBX1004']],
+    [['inside.yaml'], clone, {}],
+    [['folder/sbx.yaml'], clone, {}],
+    [['sub/up.yaml'], clone, {}],
+    [['../outside/secret.yaml'], clone, {}],
+    [[join(clone, 'inside.yaml')], outside, {}],
+    [['none.yaml'], clone, ['SBX1001']],
+  ];
+  for (const [files, cwd, want] of cases) t.strictSame(await outcome(cwd, { files }), want, `${files} in ${cwd}`);
+  t.strictSame(await outcome(clone, { files: ['whole.yaml'], allowPaths: [outside] }), {}, 'allowed');
+  link('../outside/vars.yaml', 'vars.yaml');
+  const declared = `${plain}variables: { a: {} }\noutputs: { o: "\${var.a}" }\n`;
+  writeFileSync(join(clone, 'own.yaml'), declared);
+  t.strictSame(await outcome(clone, { files: ['own.yaml'], varFiles: ['vars.yaml'] }), ['SBX1004']);
+  t.strictSame(await outcome(clone, { files: ['own.yaml'], varFiles: ['../outside/vars.yaml'] }), { o: 'secret' });
+});
+
+t.test('a link that leads nowhere is said, and no file above it is taken instead', async (t) => {
+  const folder = folderFor(t);
+  mkdirSync(join(folder, 'a'));
+  writeFileSync(join(folder, 'sbx.yaml'), plain);
+  symlinkSync('gone.yaml', join(folder, 'a/sbx.yaml'));
+  t.strictSame(await outcome(join(folder, 'a')), ['SBX1001']);
+});
+
+t.test('standard input is a file of the working directory', async (t) => {
+  const folder = folderFor(t);
+  writeFileSync(join(folder, 'greeting'), 'hello');
+  writeFileSync(join(folder, 'more.yaml'), 'outputs: { more: "1" }\n');
+  let reads = 0;
+  const stdin = async () => {
+    reads += 1;
+    return ok(`${plain}outputs: { o: '\${file.read("greeting")}' }\n`);
+  };
+  t.strictSame(await outcome(folder, { files: ['-'], stdin }), { o: 'hello' });
+  t.strictSame(await outcome(folder, { files: ['-', 'more.yaml'], stdin }), { o: 'hello', more: '1' });
+  const read = await readSources(optionsFor(folder, { files: ['-'], stdin }));
+  t.match(read, { ok: true, value: { folder, files: ['-'] } });
+  t.equal(reads, 3);
+  t.strictSame(await outcome(folder, { files: ['-', '-'], stdin }), ['SBX0001']);
+  t.strictSame(await outcome(folder, { files: ['-'], varFiles: ['-'], stdin }), ['SBX0001']);
+  const bad = await readSources(optionsFor(folder, { files: ['-'], stdin: async () => ok(`${plain}vmz: {}\n`) }));
+  t.match(bad, { ok: false, diagnostics: [{ code: 'SBX1201', place: { file: 'standard input', line: 3 } }] });
+  const outside = `${plain}outputs: { o: '\${file.read("../x")}' }\n`;
+  t.strictSame(await outcome(folder, { files: ['-'], stdin: async () => ok(outside) }), ['SBX1004']);
 });

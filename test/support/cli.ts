@@ -23,6 +23,8 @@ export interface CliInput {
   readonly tty?: boolean;
   /** What is typed */
   readonly stdin?: string;
+  /** Whether standard input ends after `stdin`, as a pipe does */
+  readonly endStdin?: boolean;
   /** Gets the function that sends a signal to the program */
   readonly signals?: (send: (signal: NodeJS.Signals) => void) => void;
   /** Makes all services instead: the real ones, for instance */
@@ -37,7 +39,7 @@ export async function sbx(argv: readonly string[], input: CliInput = {}): Promis
   const streams = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
   if (tty) for (const stream of Object.values(streams)) Object.assign(stream, { isTTY: true, columns: 100, rows: 30 });
   if (stdin !== '') streams.stdin.write(stdin);
-  else if (!tty) streams.stdin.end();
+  if (input.endStdin === true || (stdin === '' && !tty)) streams.stdin.end();
   const collected = { stdout: collect(streams.stdout), stderr: collect(streams.stderr) };
   const listeners = new Set<readonly [NodeJS.Signals, () => void]>();
   input.signals?.((signal) => {

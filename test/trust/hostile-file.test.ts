@@ -393,3 +393,30 @@ t.test('of many errors the first hundreds are said and the others counted, in te
     t.equal(failed.length, shown);
   }
 });
+
+t.test('of a file that is a link to somewhere else no line is shown', async (t) => {
+  const { clone, outside } = makeClone(t);
+  writeFileSync(join(outside, 'secret'), `${secret}: {\n`);
+  writeFileSync(join(clone, 'mine.yaml'), head);
+  symlinkSync('../outside/secret', join(clone, 'more.yaml'));
+  symlinkSync('../outside', join(clone, 'there'));
+  const ways: readonly (readonly string[])[] = [
+    ['-f', 'more.yaml'],
+    ['-f', 'mine.yaml', '-f', 'more.yaml'],
+    ['-f', 'mine.yaml', '--var-file', 'more.yaml'],
+    ['-f', 'there/secret'],
+    ['-f', join(clone, 'more.yaml')],
+  ];
+  for (const way of ways) {
+    for (const command of ['validate', 'plan', 'apply', 'destroy', 'status', 'show', 'output']) {
+      for (const more of [[], ['--json']]) {
+        const ran = await run(clone, head, command, ...way, ...more);
+        t.ok([3, 7].includes(ran.code), `${command} ${way} ${more}`, ran);
+        t.notMatch(ran.stdout + ran.stderr, secret, `${command} ${way} ${more}`);
+      }
+    }
+  }
+  const against = await run(clone, head, 'plan', '--against', 'more.yaml');
+  t.equal(against.code, 7, 'another file to compare with', against);
+  t.notMatch(against.stdout + against.stderr, secret);
+});

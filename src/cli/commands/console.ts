@@ -10,6 +10,7 @@ export const guestConsole: CommandDefinition = defineCommand({
   details: 'Ctrl-] ends it; the VM goes on.',
   arguments: [{ name: '<vm>', description: 'the VM, as in web, web[0] or job.a' }],
   options: {},
+  takesStdin: true,
   async run(context, { args: [name = ''] }) {
     const vm = toVm(name);
     if (context.io.stdin.isTTY !== true)

@@ -16,6 +16,7 @@ export const cp: CommandDefinition = defineCommand({
     { name: '<to>', description: 'PATH or VM:PATH' },
   ],
   options: { recursive: flag('-r, --recursive', 'folders with all that is in them') },
+  takesStdin: true,
   async run(context, { options, args }) {
     const [from, to] = args.map((text) => toEnd(text, context.global.cwd));
     if (from === undefined || to === undefined || from.where === to.where)

@@ -19,6 +19,7 @@ export const exec: CommandDefinition = defineCommand({
     user: word('-u, --user <name>', 'run it as this user of the guest (default root)'),
   },
   passThrough: true,
+  takesStdin: true,
   async run(context, { options, args: [name = '', ...rest] }) {
     const vm = toVm(name);
     const argv = rest[0] === '--' ? rest.slice(1) : rest;

@@ -5,8 +5,9 @@ import { diagnostic } from '../../core/diagnostic.ts';
 import { errnoOf } from '../../core/errors.ts';
 import { type CommandDefinition, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit.ts';
-import { choice } from '../option.ts';
+import { choice, usageError } from '../option.ts';
 import { failWith } from '../report.ts';
+import { stdinName } from '../source-files.ts';
 import { templateNames, templateText } from '../templates.ts';
 import { print, printDocument } from '../terminal.ts';
 
@@ -17,6 +18,7 @@ export const init: CommandDefinition = defineCommand({
   options: { template: choice('--template <name>', templateNames, 'which one') },
   async run(context, { options }) {
     const { cwd, files, json } = context.global;
+    if (files[0] === stdinName) throw usageError('sbx init writes a file, and - is none.');
     const path = resolve(cwd, files[0] ?? 'sbx.yaml');
     try {
       await writeFile(path, templateText(options.template ?? 'hello', sandboxName(cwd)), { flag: 'wx' });

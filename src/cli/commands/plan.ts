@@ -9,6 +9,7 @@ import { choice, flag, usageError, word } from '../option.ts';
 import { failWith, warn } from '../report.ts';
 import { planRequest, planSpecs } from '../request.ts';
 import type { Planned } from '../services.ts';
+import { stdinName } from '../source-files.ts';
 import { print, printDocument } from '../terminal.ts';
 
 export const plan: CommandDefinition = defineCommand({
@@ -28,6 +29,10 @@ export const plan: CommandDefinition = defineCommand({
     const { target, replace, takeOver, wait, out, maxImpact, against, destroy } = options;
     if (against !== undefined && (out !== undefined || destroy))
       throw usageError('A plan between two revisions is made to be read: -o and --destroy do not go with --against.');
+    if (out !== undefined && [...context.global.files, ...context.global.varFiles].includes(stdinName))
+      throw usageError(
+        'A plan of standard input cannot be saved, since it is made again when it is applied: write the file first.',
+      );
     const revision = against === undefined ? {} : { against };
     const request = planRequest({
       mode: destroy ? 'destroy' : 'apply',

@@ -8,6 +8,7 @@ export const shell: CommandDefinition = defineCommand({
   summary: 'Open a shell in a VM',
   arguments: [{ name: '<vm>', description: 'the VM, as in web, web[0] or job.a' }],
   options: { user: word('-u, --user <name>', 'as this user of the guest (default root)') },
+  takesStdin: true,
   async run(context, { options, args: [name = ''] }) {
     const { signal, off } = interruptible(context);
     const user = options.user === undefined ? {} : { user: options.user };

@@ -22,7 +22,7 @@ export const fileCodes = {
     exit: 7,
     summary: 'Path outside the allowed folders',
     meaning:
-      'A sandbox file may name files in its own folder or below, links resolved. Allow another folder with --allow-path.',
+      'A sandbox file may name files in its own folder or below, links resolved, and no link takes a file named on the command line out of where it was named. Allow another folder with --allow-path.',
   },
   SBX1005: {
     severity: 'error',
