@@ -1,6 +1,7 @@
 // What earlier applies chose for values that the file leaves open: addresses, subnets, host ports.
 import type { Address } from '../core/address.ts';
 import type { Allocations, PublishedPort } from '../core/desired.ts';
+import { type PortIndex, portIndex } from '../core/host-ports.ts';
 import type { State } from '../core/state/state.ts';
 import { forwardKey } from '../core/uplink-ports.ts';
 
@@ -19,9 +20,10 @@ export function allocationsOf(state: State | undefined, { reserved, taken, salt 
   const subnets: Map<Parameters<Allocations['subnets']['get']>[0], string> = new Map();
   const ports = new Map<string, number>();
   const ours = new Set<string>();
+  const others = portIndex(reserved.keys());
   for (const { vm, network, port } of publishedPorts(state)) {
     // Another sandbox was faster, and the apply that chose this port could not have it.
-    if (reserved.has(forwardKey(port))) continue;
+    if (others.conflict(port) !== undefined) continue;
     ports.set(`${vm}/${network}/${port.guestPort}/${port.protocol}`, port.hostPort);
     ours.add(forwardKey(port));
   }
@@ -30,14 +32,15 @@ export function allocationsOf(state: State | undefined, { reserved, taken, salt 
     if (record.kind !== 'vm') continue;
     for (const [name, nic] of Object.entries(record.attrs.nics)) addresses.set(`${record.address}/${name}`, nic.ip);
   }
+  let inUse: PortIndex | undefined;
   return {
     addresses,
     subnets,
     ports,
     salt,
     portTaken: (hostIp, hostPort, protocol) => {
-      const key = forwardKey({ hostIp, hostPort, protocol });
-      return !ours.has(key) && (taken().has(key) || taken().has(`0.0.0.0:${hostPort}/${protocol}`));
+      inUse ??= portIndex(taken(), ours);
+      return inUse.conflict({ hostIp, hostPort, protocol }) !== undefined;
     },
   };
 }

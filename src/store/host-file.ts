@@ -1,16 +1,13 @@
 // host.json: what the sandboxes of a home share. Today the ports of the host that they publish.
 import { dirname, join } from 'node:path';
 import { type Checked, failed, ok } from '../core/checked.ts';
-import type { PublishedPort } from '../core/desired.ts';
 import { diagnostic } from '../core/diagnostic.ts';
+import { type HostPort, portIndex } from '../core/host-ports.ts';
 import { readTextIfThere, writeFileAtomic } from '../host/files.ts';
 import { type Home, hostFilePath } from './home.ts';
 import { homeFailure } from './home-failure.ts';
 import { listLayouts } from './list.ts';
 import { acquireLock } from './lock.ts';
-
-/** An end on the host. */
-export type HostPort = Pick<PublishedPort, 'hostIp' | 'hostPort' | 'protocol'>;
 
 type Reservations = ReadonlyMap<string, string>;
 
@@ -20,7 +17,11 @@ type Reservations = ReadonlyMap<string, string>;
  */
 export async function reservePorts(home: Home, sandboxId: string, ports: readonly HostPort[]): Promise<Checked<void>> {
   return change(home, sandboxId, (reserved) => {
-    const taken = ports.flatMap((port) => conflictOf(port, sandboxId, reserved) ?? []);
+    const others = portIndex([...reserved].flatMap(([key, id]) => (id === sandboxId ? [] : [key])));
+    const taken = ports.flatMap((port) => {
+      const key = others.conflict(port);
+      return key === undefined ? [] : [conflictOf(port, key, reserved.get(key) ?? '')];
+    });
     const [first, ...rest] = taken;
     if (first !== undefined) return failed(first, ...rest);
     return ok(new Map([...reserved, ...ports.map((port) => [portKey(port), sandboxId] as const)]));
@@ -111,17 +112,9 @@ function formatHostFile(reserved: Reservations): string {
   return `${JSON.stringify({ format_version: 1, ports }, null, 2)}\n`;
 }
 
-/** 0.0.0.0 is every address of the host. */
-function conflictOf(port: HostPort, sandboxId: string, reserved: Reservations) {
-  const end = `:${port.hostPort}/${port.protocol}`;
-  const clash = [...reserved].find(([key, id]) => {
-    if (id === sandboxId || !key.endsWith(end)) return false;
-    const ip = key.slice(0, -end.length);
-    return ip === port.hostIp || ip === '0.0.0.0' || port.hostIp === '0.0.0.0';
-  });
-  if (clash === undefined) return undefined;
+function conflictOf(port: HostPort, key: string, who: string) {
   return diagnostic('SBX4010', {
-    detail: `${portKey(port)} is reserved by the sandbox "${clash[1]}"${clash[0] === portKey(port) ? '' : ` as ${clash[0]}`}.`,
+    detail: `${portKey(port)} is reserved by the sandbox "${who}"${key === portKey(port) ? '' : ` as ${key}`}.`,
     hint: 'Publish another port of the host, or let sbx pick one: "auto:PORT".',
   });
 }

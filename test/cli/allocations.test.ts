@@ -32,5 +32,10 @@ for (const connectivity of ['namespace', 'user-net'] as const) {
     const { ports, portTaken } = allocationsOf(state, faster);
     t.strictSame([...ports], []);
     t.ok(portTaken('127.0.0.1', port, 'tcp'));
+    for (const everywhere of [`0.0.0.0:${port}/tcp`, `[::]:${port}/tcp`]) {
+      const wide = { ...none, reserved: new Map([[everywhere, 'shop@other']]), taken: () => new Set([everywhere]) };
+      t.strictSame([...allocationsOf(state, wide).ports], [], `with ${everywhere}`);
+      t.ok(allocationsOf(state, wide).portTaken('127.0.0.1', port, 'tcp'), `with ${everywhere}`);
+    }
   });
 }

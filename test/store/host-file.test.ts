@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
+import type { HostPort } from '../../src/core/host-ports.ts';
 import { hostFilePath, statesDir } from '../../src/store/home.ts';
-import { type HostPort, portKey, readReservations, releasePorts, reservePorts } from '../../src/store/host-file.ts';
+import { portKey, readReservations, releasePorts, reservePorts } from '../../src/store/host-file.ts';
 import { writeState } from '../../src/store/state-file.ts';
 import { layoutOf, stateOf, temporaryHome } from '../support/temp-home.ts';
 
@@ -41,9 +42,12 @@ t.test('ports belong to the sandbox that reserved them until it gives them up', 
 t.test('0.0.0.0 is every address', async (t) => {
   const home = temporaryHome(t);
   const everywhere = { ...http, hostIp: '0.0.0.0' };
+  const dual = { ...http, hostIp: '::' };
   for (const [first, second] of [
     [http, everywhere],
     [everywhere, http],
+    [http, dual],
+    [dual, everywhere],
   ] as const) {
     await writeState(layoutOf(home, 'a'), stateOf(layoutOf(home, 'a')));
     t.ok((await reservePorts(home, 'a', [first])).ok);

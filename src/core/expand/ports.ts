@@ -1,6 +1,7 @@
 // Published ports: what the file fixes first, then what `auto` picks.
 import type { Address } from '../address.ts';
 import type { PublishedPort } from '../desired.ts';
+import { portsOverlap } from '../host-ports.ts';
 import type { Path } from '../load/document.ts';
 import { quoted } from '../load/quote.ts';
 import { own, type RawValue } from '../load/raw.ts';
@@ -13,7 +14,7 @@ import { holdsReference, substituteOpen } from './substitute.ts';
 const firstAuto = 20_000;
 const autoCount = 10_000;
 const mostPorts = 10_000;
-const spec = /^(?:(?:(\[[0-9a-f:.]+\]|\d+\.\d+\.\d+\.\d+):)?(\d+|auto):)?(\d+)(?:\/(tcp|udp))?$/;
+const spec = /^(?:(?:(\[[0-9a-f:.]+\]|\d+\.\d+\.\d+\.\d+):)?(\d+(?:-\d+)?|auto):)?(\d+(?:-\d+)?)(?:\/(tcp|udp))?$/;
 
 /** Ports of VMs, by VM and network. */
 export interface Publisher {
@@ -25,6 +26,12 @@ export interface Publisher {
   readonly ready: () => Evaluated;
 }
 
+/** One item of a list of ports: `count` ports side by side. */
+interface Span {
+  readonly first: Wish;
+  readonly count: number;
+}
+
 interface Wish {
   readonly instance: Instance;
   readonly network: string;
@@ -33,11 +40,6 @@ interface Wish {
   readonly guestPort: number;
   readonly protocol: 'tcp' | 'udp';
   readonly path: Path;
-}
-
-interface Claim {
-  readonly hostIp: string;
-  readonly wish: Wish;
 }
 
 /** Makes the publisher; ports are worked out when the first one is asked for. SBX2401 to SBX2405. */
@@ -59,14 +61,17 @@ export function publisherFor(context: Context, instances: readonly Instance[]): 
 type Table = Map<Address, Map<string, PublishedPort[]>>;
 
 function publish(context: Context, instances: readonly Instance[], table: Table): void {
-  const wishes = instances.flatMap((instance) => wishesOf(context, instance));
-  if (wishes.length > mostPorts) {
+  const spans = instances.flatMap((instance) => spansOf(context, instance));
+  const total = spans.reduce((sum, { count }) => sum + count, 0);
+  // Before they are made: a range is a short word for many.
+  if (total > mostPorts) {
     context.reporter.report('SBX2401', ['vms'], {
-      detail: `The file publishes ${wishes.length} ports; up to ${mostPorts} are possible.`,
+      detail: `The file publishes ${total} ports; up to ${mostPorts} are possible.`,
     });
     return;
   }
-  const claims = new Map<string, Claim[]>();
+  const wishes = spans.flatMap(wishesOf);
+  const claims = new Map<string, Wish[]>();
   const given = new Map<Wish, number>();
   const autos = wishes.filter((wish) => wish.hostPort === 'auto');
   for (const wish of wishes)
@@ -96,8 +101,17 @@ function allocationKey({ instance, network, guestPort, protocol }: Wish): string
   return `${instance.address}/${network}/${guestPort}/${protocol}`;
 }
 
-function wishesOf(context: Context, instance: Instance): readonly Wish[] {
-  const wishes: Wish[] = [];
+function wishesOf({ first, count }: Span): readonly Wish[] {
+  const { hostPort, guestPort } = first;
+  return Array.from({ length: count }, (_, at) => ({
+    ...first,
+    hostPort: hostPort === 'auto' ? hostPort : hostPort + at,
+    guestPort: guestPort + at,
+  }));
+}
+
+function spansOf(context: Context, instance: Instance): readonly Span[] {
+  const spans: Span[] = [];
   const networks = instance.group.raw.networks ?? {};
   for (const network of Object.keys(networks)) {
     const ports = networks[network]?.ports;
@@ -112,11 +126,11 @@ function wishesOf(context: Context, instance: Instance): readonly Wish[] {
       continue;
     }
     list.forEach((item: RawValue, at: number) => {
-      const wish = wishOf(context, instance, network, item, [...path, at]);
-      if (wish !== undefined) wishes.push(wish);
+      const span = spanOf(context, instance, network, item, [...path, at]);
+      if (span !== undefined) spans.push(span);
     });
   }
-  return wishes;
+  return spans;
 }
 
 function listOf(context: Context, found: RawValue | undefined, path: Path): readonly RawValue[] {
@@ -126,18 +140,28 @@ function listOf(context: Context, found: RawValue | undefined, path: Path): read
   return [];
 }
 
-function wishOf(context: Context, instance: Instance, network: string, item: RawValue, path: Path): Wish | undefined {
+function spanOf(context: Context, instance: Instance, network: string, item: RawValue, path: Path): Span | undefined {
   const refuse = (code: 'SBX2401' | 'SBX2403', detail: string, hint: string) => {
     context.reporter.report(code, path, { detail, hint });
     return undefined;
   };
   const [, ip = '127.0.0.1', host, guest = '', protocol] = spec.exec(String(item)) ?? [];
-  const guestPort = Number(guest);
-  const hostPort = host === 'auto' ? host : Number(host ?? guest);
+  const guests = rangeOf(guest);
+  const hosts = host === 'auto' ? host : rangeOf(host ?? guest);
   const hostIp = ip.replace(/^\[|\]$/g, '');
-  const example = 'write one such as 80, "8080:80", "8080:80/udp" or "auto:80"';
-  if (!isPort(guestPort) || (hostPort !== 'auto' && !isPort(hostPort)))
-    return refuse('SBX2401', `${quoted(item)} is not a port.`, example);
+  const example = 'write one such as 80, "8080:80", "8080:80/udp", "auto:80" or "3000-3002:3000-3002"';
+  if (guests === undefined || hosts === undefined)
+    return refuse(
+      'SBX2401',
+      `${quoted(item)} is not a port${guest.includes('-') ? ' or range of ports' : ''}.`,
+      example,
+    );
+  if (hosts !== 'auto' && hosts.count !== guests.count)
+    return refuse(
+      'SBX2401',
+      `${quoted(item)} leads ${hosts.count} ports of this host to ${guests.count} of the guest.`,
+      'make both ranges of the same length',
+    );
   if (!hostIp.includes(':') && parseIp(hostIp) === undefined)
     return refuse('SBX2401', `${quoted(hostIp)} is not an address of a host.`, example);
   if (hostIp !== '127.0.0.1' && hostIp !== '::1' && !context.inputs.allowPublicPorts)
@@ -146,29 +170,34 @@ function wishOf(context: Context, instance: Instance, network: string, item: Raw
       `${quoted(item)} would let other machines reach this guest through ${hostIp}.`,
       'if that is meant, allow it with --allow-public-ports',
     );
-  return { instance, network, hostIp, hostPort, guestPort, protocol: protocol === 'udp' ? 'udp' : 'tcp', path };
+  const hostPort = hosts === 'auto' ? hosts : hosts.first;
+  const ends = { hostIp, hostPort, guestPort: guests.first, protocol: protocol === 'udp' ? 'udp' : 'tcp' } as const;
+  return { first: { instance, network, ...ends, path }, count: guests.count };
+}
+
+/** `80`, or `3000-3002`, both ends included. */
+function rangeOf(text: string): { readonly first: number; readonly count: number } | undefined {
+  const [first = Number.NaN, last = first] = text.split('-').map(Number);
+  return isPort(first) && isPort(last) && first <= last ? { first, count: last - first + 1 } : undefined;
 }
 
 function isPort(value: number): boolean {
   return Number.isInteger(value) && value >= 1 && value <= 65_535;
 }
 
-function isWildcard(ip: string): boolean {
-  return ip === '0.0.0.0' || ip === '::';
-}
-
 /** Takes a host port; gives the wish that has it already, if any. */
-function claim(claims: Map<string, Claim[]>, wish: Wish, port: number): Wish | undefined {
+function claim(claims: Map<string, Wish[]>, wish: Wish, port: number): Wish | undefined {
   const key = `${port}/${wish.protocol}`;
   const list = claims.get(key) ?? [];
-  const other = list.find(({ hostIp }) => hostIp === wish.hostIp || isWildcard(hostIp) || isWildcard(wish.hostIp));
-  if (other !== undefined) return other.wish;
+  const wanted = { ...wish, hostPort: port };
+  const other = list.find(({ hostIp }) => portsOverlap({ ...wanted, hostIp }, wanted));
+  if (other !== undefined) return other;
   claims.set(key, list);
-  list.push({ hostIp: wish.hostIp, wish });
+  list.push(wish);
   return undefined;
 }
 
-function claimOrReport(context: Context, claims: Map<string, Claim[]>, wish: Wish, port: number): boolean {
+function claimOrReport(context: Context, claims: Map<string, Wish[]>, wish: Wish, port: number): boolean {
   // There may be none of it
   if (wish.instance.group.open) return true;
   const other = claim(claims, wish, port);
@@ -180,7 +209,7 @@ function claimOrReport(context: Context, claims: Map<string, Claim[]>, wish: Wis
   return false;
 }
 
-function pick(context: Context, claims: Map<string, Claim[]>, wish: Wish): number | undefined {
+function pick(context: Context, claims: Map<string, Wish[]>, wish: Wish): number | undefined {
   // A range that is full once stays full
   const full = `full ${wish.hostIp} ${wish.protocol}`;
   const start = quickHash(`${context.inputs.allocations.salt ?? ''} ${allocationKey(wish)}`);

@@ -2,6 +2,7 @@
 import type { Address } from '../address.ts';
 import type { PublishedPort } from '../desired.ts';
 import { type Diagnostic, diagnostic } from '../diagnostic.ts';
+import { portIndex } from '../host-ports.ts';
 import { roughBytes } from '../render/quantity.ts';
 import type { Attrs } from '../state/state.ts';
 import { formatSize } from '../units.ts';
@@ -140,16 +141,23 @@ function sizes(inputs: PlanInputs, starts: readonly Starting[]): readonly Diagno
 function ports(inputs: PlanInputs, planned: ReadonlyMap<Address, Attrs>): readonly Diagnostic[] {
   const ours = ownPorts(inputs);
   const unseen = startsUnseen(inputs);
+  const { host } = inputs.observed;
+  const reserved = portIndex(host.reserved.keys());
+  // What this sandbox has itself makes way before anything else is opened.
+  const listeners = portIndex(host.listeners, ours);
   const found: Diagnostic[] = [];
   const asked = [...planned].filter(([address]) => !unseen.has(address));
   for (const forward of asked.flatMap(([address, attrs]) => publishedBy(address, attrs))) {
     const key = forwardKey(forward);
     if (ours.has(key)) continue;
-    const who = inputs.observed.host.reserved.get(key);
-    const anywhere = `0.0.0.0:${forward.hostPort}/${forward.protocol}`;
-    const taken = inputs.observed.host.listeners.has(key) || inputs.observed.host.listeners.has(anywhere);
-    if (who === undefined && !taken) continue;
-    const detail = who === undefined ? `Another program listens on ${key}.` : `Sandbox ${who} has published ${key}.`;
+    const [theirs, listener] = [reserved.conflict(forward), listeners.conflict(forward)];
+    const taken = theirs ?? listener;
+    if (taken === undefined) continue;
+    const what = taken === key ? key : `${taken}, beside which ${key} cannot be opened`;
+    const detail =
+      theirs === undefined
+        ? `Another program listens on ${what}.`
+        : `Sandbox ${host.reserved.get(theirs)} has published ${what}.`;
     const hint = `Choose another port, or let sbx pick one: "auto:${forward.guestPort}".`;
     found.push(diagnostic('SBX3106', { address: forward.vm, detail, hint }));
   }

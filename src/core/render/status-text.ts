@@ -1,6 +1,7 @@
 // The live table of a sandbox, aligned, and narrower where the terminal is.
 import { shortName } from '../address.ts';
 import type { PublishedPort } from '../desired.ts';
+import { type PortRun, portRuns, spanText } from '../port-ranges.ts';
 import { type Column, tableLines } from './columns.ts';
 import { makePaint, type Paint, plainText, type Style } from './paint.ts';
 import { driftWords, driverTitle, sandboxTitle } from './plan-model.ts';
@@ -59,7 +60,7 @@ function cellsOf(vm: VmStatus, paint: Paint): readonly { text: string; paint?: (
     { text: shortName(vm.address) },
     { text: state, paint: paint[stateStyles[vm.state]] },
     { text: vm.nics.map((nic) => nic.ip).join(', ') },
-    { text: vm.ports.map(portWords).join(', ') },
+    { text: portRuns(vm.ports).map(portWords).join(', ') },
     { text: vm.cpus === undefined ? '' : String(vm.cpus) },
     { text: vm.memoryBytes === undefined ? '' : roughBytes(vm.memoryBytes) },
     { text: vm.uptimeMs === undefined ? '' : roughDuration(vm.uptimeMs) },
@@ -67,10 +68,11 @@ function cellsOf(vm: VmStatus, paint: Paint): readonly { text: string; paint?: (
   ];
 }
 
-/** `8080→80`, with the address of the host where it is not 127.0.0.1, `/udp` where it is. */
-export function portWords(port: PublishedPort): string {
-  const host = port.hostIp === '127.0.0.1' ? String(port.hostPort) : `${port.hostIp}:${port.hostPort}`;
-  return `${host}→${port.guestPort}${port.protocol === 'udp' ? '/udp' : ''}`;
+/** `8080→80`, `3000-3002→3000-3002`, with the address of the host where it is not 127.0.0.1, `/udp` where it is. */
+function portWords({ first, length }: PortRun<PublishedPort>): string {
+  const ports = spanText(first.hostPort, length);
+  const host = first.hostIp === '127.0.0.1' ? ports : `${first.hostIp}:${ports}`;
+  return `${host}→${spanText(first.guestPort, length)}${first.protocol === 'udp' ? '/udp' : ''}`;
 }
 
 function driverWords(driver: NonNullable<StatusReport['driver']>): string {

@@ -6,9 +6,10 @@ import { draftStep, free, idsOf } from '../../core/plan/change.ts';
 import { type DraftStep, type KindRules, noOutcome, type Outcome, type PlanContext } from '../../core/plan/context.ts';
 import type { Drift, FieldChange } from '../../core/plan/plan.ts';
 import { absent, isSame, shown } from '../../core/plan/values.ts';
+import { type PortRun, portRuns, spanText } from '../../core/port-ranges.ts';
 import type { Forward, SandboxAttrs, VmAttrs } from '../../core/state/attrs.ts';
 import type { SandboxRecord } from '../../core/state/state.ts';
-import { forwardKey, forwardName } from '../../core/uplink-ports.ts';
+import { forwardName } from '../../core/uplink-ports.ts';
 import { impactTable } from '../impacts.ts';
 
 export const sandboxRules: KindRules<'sandbox'> = {
@@ -60,10 +61,19 @@ function portOf({ hostIp, hostPort, guestPort, protocol }: Forward): PublishedPo
   return { hostIp, hostPort, guestPort, protocol };
 }
 
-/** A forward as people read it. */
-export function forwardText(forward: Forward): string {
-  const { hostIp, hostPort, vm, guestPort, protocol } = forward;
-  return `${hostIp}:${hostPort} → ${shortName(vm)}:${guestPort}/${protocol}`;
+/** Forwards of a VM that lie side by side, as people read them. */
+function forwardText({ first, length }: PortRun<Forward>): string {
+  const { hostIp, hostPort, vm, guestPort, protocol } = first;
+  return `${hostIp}:${spanText(hostPort, length)} → ${shortName(vm)}:${spanText(guestPort, length)}/${protocol}`;
+}
+
+/** The field of forwards that lie side by side: `ports.127.0.0.1:3000-3002/tcp`. */
+function portsField({ first, length }: PortRun<Forward>): string {
+  return `ports.${first.hostIp}:${spanText(first.hostPort, length)}/${first.protocol}`;
+}
+
+function runsOf(forwards: readonly Forward[]): readonly PortRun<Forward>[] {
+  return portRuns(forwards, (a, b) => a.vm === b.vm && a.network === b.network && a.guestIp === b.guestIp);
 }
 
 function openStep(attrs: SandboxAttrs, before?: SandboxRecord): DraftStep {
@@ -115,7 +125,7 @@ function open(attrs: SandboxAttrs, record: SandboxRecord | undefined): Outcome {
   const lease = leaseStep(attrs.expiresMs, [first]);
   const connect = connectSteps(attrs, [first], attrs.uplink ? 'start' : 'keep');
   const steps = withRecord([first, lease, ...connect], attrs);
-  const fields: FieldChange[] = attrs.forwards.map((forward) => portField(forward, 'publish'));
+  const fields: FieldChange[] = runsOf(attrs.forwards).map((run) => portField(run, 'publish'));
   if (attrs.expiresMs !== null) {
     fields.unshift({
       field: 'expires',
@@ -137,9 +147,9 @@ function open(attrs: SandboxAttrs, record: SandboxRecord | undefined): Outcome {
   return { steps, drift: [], change };
 }
 
-function portField(forward: Forward, what: 'publish' | 'withdraw'): FieldChange {
-  const text = shown(forwardText(forward));
-  const field = `ports.${forwardKey(forward)}`;
+function portField(run: PortRun<Forward>, what: 'publish' | 'withdraw'): FieldChange {
+  const text = shown(forwardText(run));
+  const field = portsField(run);
   const reason = what === 'publish' ? 'published while the VM runs' : 'withdrawn while the VM runs';
   return {
     field,
@@ -196,9 +206,10 @@ function fieldsOf(attrs: SandboxAttrs, record: SandboxRecord): FieldChange[] {
   changed('uplink', record.attrs.uplink, attrs.uplink, 'networks of mode nat need it');
   const now = new Set(attrs.forwards.map(forwardName));
   const was = new Set(record.attrs.forwards.map(forwardName));
-  for (const forward of record.attrs.forwards)
-    if (!now.has(forwardName(forward))) fields.push(portField(forward, 'withdraw'));
-  for (const forward of attrs.forwards) if (!was.has(forwardName(forward))) fields.push(portField(forward, 'publish'));
+  const withdrawn = record.attrs.forwards.filter((forward) => !now.has(forwardName(forward)));
+  const published = attrs.forwards.filter((forward) => !was.has(forwardName(forward)));
+  fields.push(...runsOf(withdrawn).map((run) => portField(run, 'withdraw')));
+  fields.push(...runsOf(published).map((run) => portField(run, 'publish')));
   return fields;
 }
 
@@ -227,8 +238,8 @@ function driftOf(record: SandboxRecord, attrs: SandboxAttrs, seen: SandboxObserv
   }
   if (seen.uplink === 'present') {
     const there = new Set(seen.forwards);
-    for (const forward of record.attrs.forwards)
-      if (!there.has(forwardName(forward))) missing(`ports.${forwardKey(forward)}`, 'publish it again');
+    const closed = record.attrs.forwards.filter((forward) => !there.has(forwardName(forward)));
+    for (const run of runsOf(closed)) missing(portsField(run), 'publish it again');
   }
   return drift;
 }

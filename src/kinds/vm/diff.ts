@@ -3,6 +3,7 @@ import type { VmObservation, VmShape } from '../../core/observed.ts';
 import type { PlanContext } from '../../core/plan/context.ts';
 import type { Drift, FieldChange, PlanValue } from '../../core/plan/plan.ts';
 import { absent, isSame, shown, shownText, valueAt } from '../../core/plan/values.ts';
+import { portRuns, spanText } from '../../core/port-ranges.ts';
 import type { NicAttrs, VmAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
 import type { Cost } from '../impacts.ts';
@@ -81,8 +82,12 @@ export function fieldChanges(
 /** A NIC in the words of the file. */
 function shownNic(nic: NicAttrs | undefined): PlanValue {
   if (nic === undefined) return absent;
-  const { network, ip, ...more } = nic;
-  return shown({ network, address: ip, ...more });
+  const { network, ip, forwards, ...more } = nic;
+  const ports = portRuns(forwards).map(({ first, length }) => {
+    const { hostIp, hostPort, guestPort, protocol } = first;
+    return `${hostIp}:${spanText(hostPort, length)}:${spanText(guestPort, length)}/${protocol}`;
+  });
+  return shown({ network, address: ip, ...more, ports });
 }
 
 function bothKeys(a: object, b: object): readonly string[] {

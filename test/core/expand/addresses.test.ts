@@ -138,6 +138,22 @@ t.test('ports are published as written', async (t) => {
     port('127.0.0.1', 8080, 80, 'udp'),
   ]);
   t.strictSame(ports('["[::1]:8080:80"]'), [port('::1', 8080, 80)]);
+  t.strictSame(ports('["3000-3002:4000-4002/udp"]'), [
+    port('127.0.0.1', 3000, 4000, 'udp'),
+    port('127.0.0.1', 3001, 4001, 'udp'),
+    port('127.0.0.1', 3002, 4002, 'udp'),
+  ]);
+  t.strictSame(ports('["127.0.0.1:65534-65535:1-2", "7-7"]'), [
+    port('127.0.0.1', 65_534, 1),
+    port('127.0.0.1', 65_535, 2),
+    port('127.0.0.1', 7, 7),
+  ]);
+  const picked = ports('["auto:80-82"]') ?? [];
+  t.equal(new Set(picked.map(({ hostPort }) => hostPort)).size, 3, 'each port of a range gets one of its own');
+  t.strictSame(
+    picked.map(({ guestPort }) => guestPort),
+    [80, 81, 82],
+  );
   t.strictSame(ports('["0.0.0.0:8080:80"]', { allowPublicPorts: true }), [port('0.0.0.0', 8080, 80)]);
   const [auto] = ports('["auto:80"]') ?? [];
   t.ok(auto !== undefined && auto.hostPort >= 20_000 && auto.hostPort < 30_000);
@@ -162,6 +178,14 @@ t.test('ports that cannot be are refused', async (t) => {
   t.match(problems('["70000:80"]'), [/^SBX2401/]);
   t.match(problems('["80:0"]'), [/^SBX2401/]);
   t.match(problems('["80:80", "80:81"]'), [/^SBX2402/]);
+  t.match(problems('["3000-3002:3000-3001"]'), [/^SBX2401/]);
+  t.match(problems('["3000-3002:3000"]'), [/^SBX2401/]);
+  t.match(problems('["3000:3000-3002"]'), [/^SBX2401/]);
+  t.match(problems('["3002-3000:1-3"]'), [/^SBX2401/], 'backwards');
+  t.match(problems('["65534-65536:1-3"]'), [/^SBX2401/], 'beyond the last port');
+  t.match(problems('["0-2:1-3"]'), [/^SBX2401/]);
+  t.match(problems('["3000-3002:3000-3002", "3001-3004:80-83"]'), [/^SBX2402/, /^SBX2402/]);
+  t.match(problems('["1-65535", "1-65535/udp"]'), [/^SBX2401 5:1/], 'counted before they are made');
   t.match(problems('["80:80"]', 'isolated'), [/^SBX2404/]);
   t.match(problems('["hello"]'), [/^SBX1204/]);
   const none = problemsOf(

@@ -156,7 +156,9 @@ t.test('ports of the host: somebody listens, or another sandbox has them', async
     .replace('address: 10.68.0.10', 'address: 10.68.0.10, ports: ["5432"]');
   t.strictSame(codes({ to, host: { listeners: new Set(['127.0.0.1:5432/tcp']) } }), ['SBX3106']);
   t.strictSame(codes({ to, host: { listeners: new Set(['0.0.0.0:5432/tcp']) } }), ['SBX3106']);
+  t.strictSame(codes({ to, host: { listeners: new Set(['[::]:5432/tcp']) } }), ['SBX3106'], 'IPv6 takes IPv4 with it');
   t.strictSame(codes({ to, host: { listeners: new Set(['127.0.0.1:5432/udp']) } }), []);
+  t.strictSame(codes({ to, host: { reserved: new Map([['0.0.0.0:5432/tcp', 'other']]) } }), ['SBX3106']);
   t.strictSame(codes({ to, host: { reserved: new Map([['127.0.0.1:5432/tcp', 'other']]) } }), ['SBX3106']);
   t.strictSame(
     codes({ to, from: applied(to), host: { listeners: new Set(['127.0.0.1:5432/tcp']) } }),
