@@ -23,6 +23,8 @@ export interface TapSpec {
   readonly bridge: string;
   /** Uid, as seen inside the namespace, that may open it: 0, unless a VMM runs as somebody else */
   readonly ownerUid: number;
+  /** Who answers at an address behind it. The namespace then asks nobody, and believes nobody else */
+  readonly neighbour?: { readonly ip: string; readonly mac: string };
 }
 
 /** Makes a bridge, or makes the one that is there what it should be. Its ports stay. Throws SBX6004. */
@@ -31,9 +33,12 @@ export async function ensureBridge(space: SpaceRef, bridge: BridgeSpec): Promise
   // A MAC of its own: else it takes that of a port, and changes with it. Without stp a port forwards at once.
   const words = `type bridge stp_state 0 mcast_snooping 0`;
   const made = (await readSomeLinks(space, [ifname]))[ifname] !== undefined;
+  const there = made ? await readAddresses(space, ifname) : undefined;
   await batch(space, [
-    made ? `link set dev ${ifname} address ${mac}` : `link add name ${ifname} address ${mac} ${words}`,
-    ...(made ? await staleAddresses(space, ifname, `${address}/${prefix}`) : []),
+    ...(made ? [] : [`link add name ${ifname} address ${mac} ${words}`]),
+    // Also when it changes nothing, setting it makes the kernel forget who answers at which address behind it.
+    ...(made && there?.mac !== mac ? [`link set dev ${ifname} address ${mac}`] : []),
+    ...(there?.ips ?? []).flatMap((ip) => (ip === `${address}/${prefix}` ? [] : [`addr del ${ip} dev ${ifname}`])),
     `addr replace ${address}/${prefix} dev ${ifname}`,
     // After it was made: until it is set by hand, the MTU follows the smallest port.
     `link set dev ${ifname} mtu ${mtu} up`,
@@ -51,26 +56,38 @@ export async function ensureTaps(space: SpaceRef, taps: readonly TapSpec[]): Pro
     space,
     taps.map(({ ifname }) => ifname),
   );
-  const lines = taps.flatMap(({ ifname, bridge, ownerUid }) => [
+  const lines = taps.flatMap(({ ifname, bridge, ownerUid, neighbour }) => [
     // Without a user anybody in the namespace could open it.
     ...(links[ifname] === undefined ? [`tuntap add dev ${ifname} mode tap vnet_hdr user ${ownerUid}`] : []),
     ...(links[ifname]?.master === bridge ? [] : [`link set dev ${ifname} master ${bridge}`]),
     `link set dev ${ifname} up`,
+    // Whoever had the address before is forgotten, and no other guest can claim it.
+    ...(neighbour === undefined
+      ? []
+      : [`neigh replace ${neighbour.ip} lladdr ${neighbour.mac} dev ${bridge} nud permanent`]),
   ]);
   await batch(space, lines);
 }
 
-/** Removes taps; those that are not there are no error. */
-export async function removeTaps(space: SpaceRef, ifnames: readonly string[]): Promise<void> {
-  await removeLinks(space, ifnames);
+/** Removes taps, and who answered behind them; what is not there is no error. */
+export async function removeTaps(
+  space: SpaceRef,
+  ifnames: readonly string[],
+  neighbours: readonly { readonly bridge: string; readonly ip: string }[] = [],
+): Promise<void> {
+  const bridges = await readSomeLinks(space, [...new Set(neighbours.map(({ bridge }) => bridge))]);
+  const known = neighbours.filter(({ bridge }) => bridges[bridge] !== undefined);
+  // A flush of what is not there succeeds, a deletion does not.
+  const lines = known.map(({ bridge, ip }) => `neigh flush to ${ip}/32 dev ${bridge} nud permanent`);
+  await removeLinks(space, ifnames, lines);
 }
 
-async function removeLinks(space: SpaceRef, ifnames: readonly string[]): Promise<void> {
+async function removeLinks(space: SpaceRef, ifnames: readonly string[], before: readonly string[] = []): Promise<void> {
   const there = Object.keys(await readSomeLinks(space, ifnames));
-  const first = there[0];
-  if (first === undefined) return;
+  const [first] = there;
+  const links = first === undefined ? [] : there.length === 1 ? [`link del dev ${first}`] : removalAsGroup(there);
   try {
-    await batch(space, there.length === 1 ? [`link del dev ${first}`] : removalAsGroup(there));
+    await batch(space, [...before, ...links]);
   } catch (error) {
     // Somebody else may have been faster; what counts is that they are gone.
     if (Object.keys(await readSomeLinks(space, ifnames)).length > 0) throw error;
@@ -83,13 +100,19 @@ function removalAsGroup(ifnames: readonly string[]): readonly string[] {
   return [...ifnames.map((ifname) => `link set dev ${ifname} group ${group}`), `link del group ${group}`];
 }
 
-/** Lines that remove IPv4 addresses of a bridge other than the wanted one. */
-async function staleAddresses(space: SpaceRef, ifname: string, wanted: string): Promise<readonly string[]> {
-  const argv = enterArgv(space)([programPath('ip'), '-4', '-o', 'addr', 'show', 'dev', ifname]);
+/** MAC address and IPv4 addresses of a link, as far as they can be read. */
+async function readAddresses(
+  space: SpaceRef,
+  ifname: string,
+): Promise<{ readonly mac: string | undefined; readonly ips: readonly string[] }> {
+  const argv = enterArgv(space)([programPath('ip'), '-j', 'addr', 'show', 'dev', ifname]);
   const { stdout } = await tryRun(argv, { timeoutMs: 10_000 });
-  return [...stdout.matchAll(/ inet (\S+)/g)]
-    .flatMap(([, address = '']) => (address === wanted ? [] : [address]))
-    .map((address) => `addr del ${address} dev ${ifname}`);
+  return {
+    mac: /"address":"([0-9a-f:]+)"/.exec(stdout)?.[1],
+    ips: [...stdout.matchAll(/"family":"inet","local":"([0-9.]+)","prefixlen":(\d+)/g)].map(
+      ([, ip = '', prefix = '']) => `${ip}/${prefix}`,
+    ),
+  };
 }
 
 async function batch(space: SpaceRef, lines: readonly string[]): Promise<void> {

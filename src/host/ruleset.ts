@@ -37,12 +37,14 @@ export function rulesetFor(attrs: SandboxAttrs, hostAddresses: readonly string[]
 }
 
 /**
- * Keeps everything in the namespace, VMMs included, from the host's loopback, which the uplink's gateway address leads to. Its own
- * switch against that (`--disable-host-loopback`) would also eat the answers to UDP clients on the host's loopback.
+ * Keeps everything in the namespace, VMMs included, from the host's loopback, which the addresses of the uplink's subnet lead to: that
+ * of the name server too, where the host's resolver listens on its loopback, so that only its port is open. The uplink's own switch
+ * (`--disable-host-loopback`) would also eat the answers to UDP clients on the host's loopback. IPv6 is off in the namespace and in the uplink.
  */
 export function guardRuleset(): string {
   const body = chain('leave', 'type filter hook postrouting priority 0; policy accept;', [
-    `oifname "${uplink.ifname}" ip daddr ${uplink.gateway} ct direction original drop`,
+    `oifname "${uplink.ifname}" ip daddr ${uplink.dns} meta l4proto { tcp, udp } th dport 53 accept`,
+    `oifname "${uplink.ifname}" ip daddr ${uplink.subnet} ct direction original drop`,
   ]);
   return replaced(tables.guard, body);
 }

@@ -37,6 +37,7 @@ else await inWorlds(t, import.meta.url);
 
 async function networkTests(): Promise<void> {
   await t.test('links', linkTests);
+  await t.test('neighbours', neighbourTests);
   await t.test('packet filter', filterTests);
   await t.test('who reaches whom', matrixTests);
   await t.test('published ports', forwardTests);
@@ -110,6 +111,41 @@ async function linkTests(t: Test): Promise<void> {
       t.same(await see(), {});
     }
   });
+}
+
+/** The namespace speaks to the machine that an address belongs to, whoever else claims it. */
+async function neighbourTests(t: Test): Promise<void> {
+  const { space } = await openedSpace(t);
+  const lan = bridgeSpec('lan');
+  await ensureBridge(space, lan);
+  const ip = '10.68.0.10';
+  const mac = '02:53:42:58:00:01';
+  const plug = async (name: string): Promise<Guest> => {
+    const ends = { bridge: lan.ifname, ip, gateway: lan.address };
+    const guest = await plugGuest(space, { name, ifname: tapName(`vm.${name}`, 'lan'), ...ends });
+    t.teardown(() => guest.end());
+    await guest.serve('tcp', 80);
+    return guest;
+  };
+  const ask = () => probeWith(enterArgv(space), 'tcp', ip, 80);
+  const old = await plug('old');
+  t.match(await ask(), /^old /);
+
+  const tap = { ifname: tapName('vm.young', 'eth'), bridge: lan.ifname, ownerUid: 0, neighbour: { ip, mac } };
+  await ensureTaps(space, [tap]);
+  t.notMatch(await ask(), /^old /, 'the address has another owner now, and the old one is not asked any more');
+  const young = await plug('young');
+  await young.run([programPath('ip'), 'link', 'set', 'eth0', 'address', mac]);
+  t.match(await ask(), /^young /);
+  await old.ping(lan.address);
+  await old.run(['busybox', 'arping', '-U', '-c', '1', '-I', 'eth0', ip]);
+  t.match(await ask(), /^young /, 'whatever the old one says of itself');
+  await ensureBridge(space, lan);
+  t.match(await inside(space, ['ip', 'neigh', 'show', ip]), /PERMANENT/, 'a bridge that stays forgets nobody');
+  const bridge = lan.ifname;
+  for (const _ of [1, 2]) await removeTaps(space, [tap.ifname], [{ bridge, ip }]);
+  t.notMatch(await inside(space, ['ip', 'neigh', 'show', ip]), /PERMANENT/, 'what goes is forgotten');
+  await removeTaps(space, [tap.ifname], [{ bridge: bridgeName('absent'), ip }]);
 }
 
 async function filterTests(t: Test): Promise<void> {
@@ -230,12 +266,13 @@ async function matrixTests(t: Test): Promise<void> {
     for (const [index, [what, from, protocol, address, port, answer]] of some.entries())
       t.match(answers[index], answer, `${what}: ${from.ip} to ${address}:${port}/${protocol}`);
   }
-  for (const port of [9001, 9003])
-    t.match(
-      await probeWith(enterArgv(space), 'tcp', uplink.gateway, port),
-      'timeout',
-      'VMMs do not reach the host either',
-    );
+  // Whatever its address, what is sent to the uplink's subnet would end at the host's loopback, but for the name server.
+  const other = '10.0.2.77';
+  await inside(space, ['ip', 'neigh', 'replace', other, 'lladdr', '52:55:0a:00:02:02', 'dev', uplink.ifname]);
+  for (const address of [uplink.gateway, uplink.dns, other])
+    for (const port of [9001, 9003])
+      t.match(await probeWith(enterArgv(space), 'tcp', address, port), 'timeout', `VMMs do not either by ${address}`);
+  t.match(await inside(space, ['cat', '/proc/sys/net/ipv6/conf/all/disable_ipv6']), /^1/, 'nor by IPv6');
 
   t.ok(await a.ping('10.68.0.1'), 'a guest pings its gateway');
   t.ok(await i.ping('10.70.0.1'), 'an isolated one too');

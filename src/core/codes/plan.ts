@@ -104,6 +104,12 @@ export const planCodes = {
     summary: 'Image cannot be used',
     meaning: 'A file of the image is missing or cannot be read, or its recipe is unknown.',
   },
+  SBX3121: {
+    severity: 'error',
+    summary: 'Something that only one can have is kept by another',
+    meaning:
+      'A VM would take an address, a port or a volume that another one goes on having, because its lifecycle ignores the change that would take it away.',
+  },
   SBX3130: {
     severity: 'error',
     exit: 7,

@@ -2,11 +2,14 @@
 import { type Address, kindOf, sandboxAddress } from '../address.ts';
 import { assertNever } from '../errors.ts';
 import { canonicalJson } from '../json.ts';
-import type { VmAttrs } from '../state/attrs.ts';
+import type { NicAttrs, VmAttrs } from '../state/attrs.ts';
 import type { AfterStep, JournalRecord } from '../state/journal.ts';
 import type { ResourceRecord } from '../state/state.ts';
 import { afterOf } from './change.ts';
-import type { Step, StepAction } from './steps.ts';
+import { type Holder, handOver, takings } from './hand-over.ts';
+import { holdingsOf, takenBy } from './holdings.ts';
+import type { ActionOf, Step, StepAction } from './steps.ts';
+import { recordedUses } from './uses.ts';
 
 /** How long a guest that is taken back gets to power itself off in `ms`; one that is new gets no time. */
 const graceMs = 10_000;
@@ -36,13 +39,20 @@ export type Undo = { readonly actions: readonly StepAction[] } | { readonly reas
 export function invert(inputs: InverseInputs): Inverse {
   const begun = begunSteps(inputs);
   const order = newestFirst(begun, inputs.steps);
-  const kept = keptOf(begun, inputs);
-  const chains = new Map<Address, readonly Step[]>();
-  for (const address of order) {
-    if (kept.has(address)) continue;
-    chains.set(address, chainOf(address, begun.get(address) ?? [], inputs));
+  const chains = new Map(order.map((address) => [address, chainOf(address, begun.get(address) ?? [], inputs)]));
+  const kept = keptOf(begun, chains, inputs);
+  for (const address of kept.keys()) chains.delete(address);
+  const left = order.filter((address) => chains.has(address));
+  return { steps: handOver(linked(chains, left, inputs), holdersOf(begun, inputs)), kept };
+}
+
+/** Who may have what by now: as it is recorded, and what steps took that were not recorded to the end. */
+function* holdersOf(begun: ReadonlyMap<Address, readonly Step[]>, { now }: InverseInputs): Generator<Holder> {
+  for (const [address, steps] of begun) {
+    const record = now.get(address);
+    if (record !== undefined) yield { address, holdings: holdingsOf(record.attrs) };
+    for (const { action } of steps) yield { address, holdings: takenBy(action) };
   }
-  return { steps: linked(chains, order, inputs), kept };
 }
 
 /** Steps that the journal says were begun, per address, oldest first. */
@@ -74,9 +84,9 @@ function newestFirst(begun: ReadonlyMap<Address, readonly Step[]>, steps: readon
   return order;
 }
 
-/** Address → addresses with a step that needed one of its steps. */
+/** Address → addresses with a step that stood on one of its steps; who only waited until it let go does not. */
 function usersOf(steps: readonly Step[]): ReadonlyMap<Address, ReadonlySet<Address>> {
-  const owner = new Map(steps.map((step) => [step.id, step.address]));
+  const owner = new Map(steps.flatMap((step) => (isRelease(step.action) ? [] : [[step.id, step.address]])));
   const users = new Map<Address, Set<Address>>();
   for (const step of steps) {
     for (const need of step.needs) {
@@ -90,7 +100,16 @@ function usersOf(steps: readonly Step[]): ReadonlyMap<Address, ReadonlySet<Addre
   return users;
 }
 
-function keptOf(begun: ReadonlyMap<Address, readonly Step[]>, { prior, now }: InverseInputs): Map<Address, string> {
+function isRelease({ op }: StepAction): boolean {
+  return op === 'vm.stop' || op === 'vm.disk-detach' || op === 'vm.tap-remove' || op === 'network.remove';
+}
+
+function keptOf(
+  begun: ReadonlyMap<Address, readonly Step[]>,
+  chains: ReadonlyMap<Address, readonly Step[]>,
+  inputs: InverseInputs,
+): Map<Address, string> {
+  const { prior, now } = inputs;
   const kept = new Map<Address, string>();
   const keep = (address: Address, reason: string): void => {
     if (kept.has(address) || !begun.has(address)) return;
@@ -103,6 +122,16 @@ function keptOf(begun: ReadonlyMap<Address, readonly Step[]>, { prior, now }: In
   for (const [address, steps] of begun) {
     const reason = steps.map((step) => reasonOf(step, prior.get(address))).find((text) => text !== undefined);
     if (reason !== undefined) keep(address, reason);
+  }
+  for (let before = -1; before !== kept.size; ) {
+    before = kept.size;
+    const holders = [...holdersOf(begun, inputs)].filter(({ address }) => kept.has(address));
+    const chainsLeft = [...chains].filter(([address]) => !kept.has(address));
+    for (const { step, holder, holding } of takings(
+      chainsLeft.flatMap(([, chain]) => chain),
+      holders,
+    ))
+      keep(step.address, `${holder} stays and has the ${holding.thing}`);
   }
   return kept;
 }
@@ -177,15 +206,16 @@ function removal(address: Address, prior: ResourceRecord | undefined, begun: rea
       return [{ op: 'volume.delete', ifUnwritten: true }];
     case 'vm': {
       const started = prior !== undefined || begun.some(({ action }) => action.op === 'vm.start');
-      const taps = begun.flatMap(({ action }): StepAction[] =>
-        action.op === 'vm.tap' ? [{ op: 'vm.tap-remove', nic: action.nic }] : [],
-      );
+      const taps = begun.flatMap(({ action }): StepAction[] => (action.op === 'vm.tap' ? [untapped(action)] : []));
       return [...(started ? [{ op: 'vm.stop', graceMs: 0 } as const] : []), ...taps, { op: 'vm.delete' }];
     }
   }
 }
 
-/** Puts the chains behind each other. Records of images come first: VMs that start again boot from them. */
+/**
+ * Puts the chains behind each other. Records of images come first: VMs that start again boot from them. Otherwise what was made
+ * last goes first; a VM takes its things again when all that it stood on is as it was.
+ */
 function linked(
   chains: ReadonlyMap<Address, readonly Step[]>,
   order: readonly Address[],
@@ -198,17 +228,61 @@ function linked(
   const others = order.filter((address) => !isRestored(address));
   const images = restored.flatMap((address) => tailOf(chains.get(address)));
   const result: Step[] = restored.flatMap((address) => chains.get(address) ?? []);
+  const ground = groundOf(prior, isRestored);
   const known = new Set<string>();
   for (const address of others) {
-    const [first, ...rest] = chains.get(address) ?? [];
+    const chain = chains.get(address) ?? [];
+    const [first] = chain;
     if (first === undefined) continue;
     // Nothing may be left in a namespace that is closed.
-    const after = first.action.op === 'sandbox.close' ? others : [...(users.get(address) ?? [])];
-    const tails = after.filter((user) => user !== address).flatMap((user) => tailOf(chains.get(user)));
-    result.push({ ...first, needs: [...images, ...tails.filter((id) => known.has(id))] }, ...rest);
-    for (const id of tailOf([first, ...rest])) known.add(id);
+    const closes = first.action.op === 'sandbox.close';
+    const before = (closes ? others : [...(users.get(address) ?? [])]).filter((user) => user !== address);
+    const ends = before.flatMap((user) => tailOf(closes ? chains.get(user) : downOf(chains.get(user))));
+    const below = [...images, ...ends.filter((id) => known.has(id))];
+    result.push(
+      ...placed(
+        chain,
+        below,
+        ground(address).flatMap((used) => tailOf(chains.get(used))),
+      ),
+    );
+    for (const { id } of chain) known.add(id);
   }
   return result;
+}
+
+/** A chain whose first step needs `below`, and which takes nothing again before `ground` is there. */
+function placed(chain: readonly Step[], below: readonly string[], ground: readonly string[]): readonly Step[] {
+  const down = downOf(chain).length;
+  return chain.map((step, at) => {
+    const needs = at === 0 ? below : step.needs;
+    return { ...step, needs: at === down ? [...needs, ...ground] : needs };
+  });
+}
+
+/** What a resource stood on before, as far as that is undone in a chain of its own. */
+function groundOf(
+  prior: ReadonlyMap<Address, ResourceRecord>,
+  isRestored: (address: Address) => boolean,
+): (address: Address) => readonly Address[] {
+  const ground = new Map<Address, Address[]>();
+  for (const [user, used] of recordedUses(prior)) {
+    if (isRestored(used)) continue;
+    const list = ground.get(user);
+    if (list === undefined) ground.set(user, [used]);
+    else list.push(used);
+  }
+  return (address) => ground.get(address) ?? [];
+}
+
+/** The part of a chain that only lets go: for a VM all before it takes something again, else the whole. */
+function downOf(chain: readonly Step[] | undefined): readonly Step[] {
+  const takes = (chain ?? []).findIndex((step) => isVm(step) && takenBy(step.action).length > 0);
+  return takes < 0 ? (chain ?? []) : (chain ?? []).slice(0, takes);
+}
+
+function isVm({ address }: Step): boolean {
+  return kindOf(address) === 'vm';
 }
 
 function tailOf(chain: readonly Step[] | undefined): readonly string[] {
@@ -265,12 +339,14 @@ function undoOfVm(action: StepAction, prior: VmAttrs): Undo {
       return prior.disks[action.disk] === undefined
         ? { actions: [{ op: 'vm.disk-delete', disk: action.disk }] }
         : nothing;
-    case 'vm.tap':
-      return prior.nics[action.nic] === undefined ? { actions: [{ op: 'vm.tap-remove', nic: action.nic }] } : nothing;
-    case 'vm.tap-remove': {
-      const nic = prior.nics[action.nic];
-      return nic === undefined ? nothing : { actions: [{ op: 'vm.tap', nic: action.nic, network: nic.network }] };
+    case 'vm.tap': {
+      const { nic, ip, network } = action;
+      const was = prior.nics[nic];
+      if (was !== undefined && was.ip === ip && was.network === network) return nothing;
+      return { actions: [untapped(action), ...tapped(nic, was)] };
     }
+    case 'vm.tap-remove':
+      return { actions: tapped(action.nic, prior.nics[action.nic]) };
     case 'vm.seed':
       return undoOfSeed(action.attrs, prior);
     case 'vm.start':
@@ -296,6 +372,16 @@ function undoOfVm(action: StepAction, prior: VmAttrs): Undo {
     default:
       return nothing;
   }
+}
+
+function untapped({ nic, network, ip }: ActionOf<'vm.tap'>): StepAction {
+  return { op: 'vm.tap-remove', nic, network, ip };
+}
+
+function tapped(nic: string, end: NicAttrs | undefined): readonly StepAction[] {
+  if (end === undefined) return [];
+  const { network, ip, mac } = end;
+  return [{ op: 'vm.tap', nic, network, ip, mac }];
 }
 
 function runs(attrs: VmAttrs): boolean {

@@ -7,6 +7,8 @@ import type { Attrs, ResourceRecord } from '../state/state.ts';
 import { admit } from './admission.ts';
 import { highestImpact, worse } from './change.ts';
 import type { DraftStep, Outcome, PlanContext, PlanInputs, RulesTable, Subject } from './context.ts';
+import { giversOf, type Holder, handOver, neverHandedOver } from './hand-over.ts';
+import { holdingsOf } from './holdings.ts';
 import { resolveSteps, sortSteps } from './order.ts';
 import { outputChanges } from './outputs.ts';
 import type { Change, Drift, Impact, Plan } from './plan.ts';
@@ -24,12 +26,44 @@ export function planSandbox(inputs: PlanInputs, rules: RulesTable): Checked<Plan
   const survey = surveyOf(inputs, rules, found);
   const outcomes = outcomesOf(survey, rules);
   if (!inputs.options.only) found.push(...unknownAddresses(outcomes, inputs.options));
-  const selected = selectTargets(outcomes, inputs.options, survey.dependsOn);
+  const selected = selectTargets(outcomes, inputs.options, survey.dependsOn, givers(outcomes, survey, inputs));
   const drafts = [...selected.values()].flatMap((outcome) => outcome.steps);
-  found.push(...admit(inputs, survey.planned, selected));
+  found.push(...admit(inputs, survey.planned, selected), ...neverHandedOver(drafts, keepers(survey)));
   // What is not planned stands in nobody's way.
   const ours = found.filter(({ address }) => address === undefined || selected.has(address));
   return checkedFrom(() => assemble(inputs, survey, selected, drafts, ours), ours);
+}
+
+/** Who has what is taken, where only a part of the plan is wanted. */
+function givers(
+  outcomes: ReadonlyMap<Address, Outcome>,
+  { records }: Survey,
+  inputs: PlanInputs,
+): ReadonlyMap<Address, readonly Address[]> {
+  if (inputs.options.targets.length === 0) return new Map();
+  const steps = [...outcomes.values()].flatMap((outcome) => outcome.steps);
+  return giversOf(steps, recordedHolders(records, inputs));
+}
+
+/** Who has what now, as far as it is recorded. */
+function* recordedHolders(
+  records: ReadonlyMap<Address, ResourceRecord>,
+  { observed }: Pick<PlanInputs, 'observed'>,
+): Generator<Holder> {
+  for (const { address, attrs, status, pending } of records.values()) {
+    // What a start takes is recorded when it is done. What never ran, or is to be made again, has what its record says.
+    const cut = pending?.op === 'vm.start' && status === 'ready';
+    const state = cut ? observed.vms.get(address)?.state : undefined;
+    const maybeMore = state === 'running' || state === 'paused' || state === 'unresponsive';
+    yield { address, holdings: holdingsOf(attrs), maybeMore };
+  }
+}
+
+/** Who will go on having what the file does not give it: nobody else can have anything twice, the file was checked for that. */
+function* keepers({ planned }: Survey): Generator<Holder> {
+  for (const [address, attrs] of planned)
+    if ('lifecycle' in attrs && attrs.lifecycle.ignoreChanges.length > 0)
+      yield { address, holdings: holdingsOf(attrs) };
 }
 
 interface Survey {
@@ -178,7 +212,7 @@ function assemble(
     changes: [...changes.filter((change) => !isRemoval(change)), ...removals],
     drift,
     unchanged: outcomes.size - changes.length,
-    steps: sortSteps(resolveSteps(drafts)),
+    steps: sortSteps(handOver(resolveSteps(drafts), recordedHolders(survey.records, inputs))),
     outputs: inputs.options.targets.length > 0 ? [] : outputChanges(inputs, survey.context.hash),
     impact:
       changes.length === 0 ? null : changes.reduce<Impact>((impact, change) => worse(impact, impactOf(change)), 'live'),

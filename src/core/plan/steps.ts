@@ -28,9 +28,15 @@ export type StepAction =
   | { readonly op: 'network.remove' }
   | { readonly op: 'vm.disk-create'; readonly disk: string; readonly image: Address; readonly attrs: VmAttrs }
   | { readonly op: 'vm.disk-delete'; readonly disk: string }
-  /** Ends of NICs on the bridges */
-  | { readonly op: 'vm.tap'; readonly nic: string; readonly network: Address }
-  | { readonly op: 'vm.tap-remove'; readonly nic: string }
+  /** Ends of NICs on the bridges, and who is to answer at their addresses */
+  | {
+      readonly op: 'vm.tap';
+      readonly nic: string;
+      readonly network: Address;
+      readonly ip: string;
+      readonly mac: string;
+    }
+  | { readonly op: 'vm.tap-remove'; readonly nic: string; readonly network: Address; readonly ip: string }
   /** Writes what the guest reads at boot: addresses, hostname, keys, environment */
   | { readonly op: 'vm.seed'; readonly attrs: VmAttrs }
   /** Starts a process, creates and boots; a failure leaves no process */

@@ -4,19 +4,21 @@ import { type Diagnostic, diagnostic } from '../diagnostic.ts';
 import type { Outcome, PlanOptions } from './context.ts';
 
 /**
- * Outcomes of the targeted resources. What stays or is made brings along what it depends on; what goes brings along
- * what depends on it. An empty list of targets means everything.
+ * Outcomes of the targeted resources. What stays or is made brings along what it depends on, and who has what it takes
+ * (`givers`); what goes brings along what depends on it. An empty list of targets means everything.
  */
 export function selectTargets(
   outcomes: ReadonlyMap<Address, Outcome>,
   { targets, only }: Pick<PlanOptions, 'targets' | 'only'>,
   dependsOn: (address: Address) => readonly Address[],
+  givers: ReadonlyMap<Address, readonly Address[]> = new Map(),
 ): ReadonlyMap<Address, Outcome> {
   if (targets.length === 0) return outcomes;
   const selected = new Set<Address>();
   const bringsAlong = (address: Address): readonly Address[] => {
     if (only) return [];
-    if (outcomes.get(address)?.change?.action !== 'delete') return dependsOn(address);
+    if (outcomes.get(address)?.change?.action !== 'delete')
+      return [...dependsOn(address), ...(givers.get(address) ?? [])];
     return [...outcomes.keys()].filter((other) => dependsOn(other).includes(address));
   };
   const visit = (address: Address): void => {

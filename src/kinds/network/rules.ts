@@ -101,7 +101,11 @@ function update(subject: NetworkSubject, attrs: NetworkAttrs, record: NetworkRec
 function remove(subject: NetworkSubject, record: NetworkRecord, context: PlanContext): Outcome {
   const { address } = subject;
   if (refuseInUse(address, context)) return noOutcome;
-  const requires = context.dependants(address).map((dependant) => ({ address: dependant, point: 'gone' as const }));
+  const requires = context.dependants(address).map((dependant) => {
+    // Who stays may be waiting for the subnet of this one: it must only have left.
+    const stays = context.plannedAttrs(dependant) !== undefined;
+    return { address: dependant, point: stays ? ('released' as const) : ('gone' as const) };
+  });
   const options = { before: { ...record, status: 'deleting' } as const, requires, after: { type: 'removed' } as const };
   const steps = [draftStep(address, { op: 'network.remove' }, options)];
   const because = context.mode === 'destroy' ? 'the sandbox goes' : 'the file no longer declares it';

@@ -47,15 +47,17 @@ function preparing(shell: Shell): Pick<Performers, PrepareOps> {
       await rm(ownDiskPath(layout.vmPaths(context.address), disk), { force: true });
       return undefined;
     },
-    'vm.tap': async ({ nic, network }, context) => {
+    'vm.tap': async ({ nic, network, ip, mac }, context) => {
+      const bridge = bridgeName(shortName(network));
       await ensureTaps(spaceIn(context), [
-        { ifname: tapName(context.address, nic), bridge: bridgeName(shortName(network)), ownerUid: 0 },
+        { ifname: tapName(context.address, nic), bridge, ownerUid: 0, neighbour: { ip, mac } },
       ]);
       return undefined;
     },
-    'vm.tap-remove': async ({ nic }, context) => {
+    'vm.tap-remove': async ({ nic, network, ip }, context) => {
       const space = spaceOf(sandboxFacts(context));
-      if (space !== undefined) await removeTaps(space, [tapName(context.address, nic)]);
+      const neighbour = { bridge: bridgeName(shortName(network)), ip };
+      if (space !== undefined) await removeTaps(space, [tapName(context.address, nic)], [neighbour]);
       return undefined;
     },
     'vm.seed': async ({ attrs }, context) => {

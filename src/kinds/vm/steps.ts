@@ -3,9 +3,8 @@ import { type Address, sandboxAddress } from '../../core/address.ts';
 import { draftStep, stepId } from '../../core/plan/change.ts';
 import type { DraftStep, PlanContext } from '../../core/plan/context.ts';
 import type { LostDisk } from '../../core/plan/plan.ts';
-import type { DiskAttrs, VmAttrs } from '../../core/state/attrs.ts';
+import type { DiskAttrs, NicAttrs, VmAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
-import { handoverOf } from './handover.ts';
 
 /** How long a guest gets to power itself off in `ms`. */
 export const stopGraceMs = 10_000;
@@ -65,13 +64,29 @@ export function prepareSteps({ address, attrs, context, needs }: Making): readon
 /** One tap per NIC, plugged into its bridge; none with the VMM's own user network. */
 export function tapSteps({ address, attrs, context, needs }: Making): readonly DraftStep[] {
   if (context.observed.host.connectivity === 'user-net') return [];
-  return Object.entries(attrs.nics).map(([nic, { network }]) =>
-    draftStep(
-      address,
-      { op: 'vm.tap', nic, network },
-      { about: nic, needs, requires: [{ address: network, point: 'present' }] },
-    ),
-  );
+  return Object.entries(attrs.nics).map(([nic, end]) => tapStep(address, nic, end, needs));
+}
+
+/** Plugs one NIC into its bridge. */
+export function tapStep(
+  address: Address,
+  nic: string,
+  { network, ip, mac }: NicAttrs,
+  needs: readonly DraftStep[],
+): DraftStep {
+  const requires = [{ address: network, point: 'present' }] as const;
+  return draftStep(address, { op: 'vm.tap', nic, network, ip, mac }, { about: nic, needs, requires });
+}
+
+/** Takes one NIC off its bridge, with the address that it had there. */
+export function untapStep(
+  address: Address,
+  nic: string,
+  { network, ip }: NicAttrs,
+  needs: readonly DraftStep[],
+): DraftStep {
+  const reaches = ['released'] as const;
+  return draftStep(address, { op: 'vm.tap-remove', nic, network, ip }, { about: nic, needs, reaches });
 }
 
 /** Start and, where the file asks for it, the wait until it is ready. */
@@ -99,7 +114,6 @@ export function startSteps({ address, attrs, context, needs }: Making): readonly
         { address: attrs.image, point: 'present' },
         { address: sandboxAddress, point: 'started' },
         ...volumes.map((volume) => ({ address: volume, point: 'present' as const })),
-        ...Object.values(attrs.disks).flatMap((disk) => handoverOf(address, disk, context)),
         ...waits.map(({ address: other, until }) => ({ address: other, point: until })),
       ],
       reaches: ['present', 'started'],
@@ -141,10 +155,6 @@ export function removeSteps(
     context.observed.sandbox.namespace === 'absent' ||
     // With the namespace, all taps go at once.
     context.plannedAttrs(sandboxAddress) === undefined;
-  const taps = noTaps
-    ? []
-    : Object.keys(attrs.nics).map((nic) =>
-        draftStep(address, { op: 'vm.tap-remove', nic }, { about: nic, needs: [stop] }),
-      );
+  const taps = noTaps ? [] : Object.entries(attrs.nics).map(([nic, end]) => untapStep(address, nic, end, [stop]));
   return [...taps, draftStep(address, { op: 'vm.delete' }, { needs: [stop, ...taps], after })];
 }

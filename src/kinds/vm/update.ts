@@ -3,11 +3,10 @@ import type { Address } from '../../core/address.ts';
 import { draftStep } from '../../core/plan/change.ts';
 import type { DraftStep, PlanContext } from '../../core/plan/context.ts';
 import { isSame } from '../../core/plan/values.ts';
-import type { DiskAttrs, VmAttrs } from '../../core/state/attrs.ts';
+import type { DiskAttrs, NicAttrs, VmAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
-import { handoverOf } from './handover.ts';
 import type { RunState } from './run-state.ts';
-import { ownDisks, prepareSteps, readyStep, shallRun, startSteps, stopStep } from './steps.ts';
+import { ownDisks, prepareSteps, readyStep, shallRun, startSteps, stopStep, tapStep, untapStep } from './steps.ts';
 
 export interface Update {
   readonly attrs: VmAttrs;
@@ -66,10 +65,15 @@ function offDevices(update: Update, needs: readonly DraftStep[]): readonly Draft
     .map((disk) => draftStep(address, { op: 'vm.disk-delete', disk }, { about: disk, needs }));
   if (context.observed.host.connectivity === 'user-net' || context.observed.sandbox.namespace === 'absent')
     return disks;
-  const taps = Object.keys(record.attrs.nics)
-    .filter((nic) => attrs.nics[nic] === undefined)
-    .map((nic) => draftStep(address, { op: 'vm.tap-remove', nic }, { about: nic, needs }));
+  // One that gets another address or network is plugged in anew: nobody is told of what it had any more.
+  const taps = Object.entries(record.attrs.nics)
+    .filter(([nic, end]) => !isSameEnd(attrs.nics[nic], end))
+    .map(([nic, end]) => untapStep(address, nic, end, needs));
   return [...disks, ...taps];
+}
+
+function isSameEnd(a: NicAttrs | undefined, b: NicAttrs): boolean {
+  return a !== undefined && a.network === b.network && a.ip === b.ip && a.mac === b.mac;
 }
 
 /** One step after the other: a VMM takes one change at a time. */
@@ -81,15 +85,8 @@ function liveSteps(update: Update): readonly DraftStep[] {
     steps.push(step(steps.slice(-1)));
   };
   for (const nic of update.unplugged) {
-    const network = attrs.nics[nic]?.network;
-    if (network === undefined) continue;
-    then((needs) =>
-      draftStep(
-        address,
-        { op: 'vm.tap', nic, network },
-        { about: nic, needs, requires: [{ address: network, point: 'present' }] },
-      ),
-    );
+    const end = attrs.nics[nic];
+    if (end !== undefined) then((needs) => tapStep(address, nic, end, needs));
   }
   if (run.need === 'resume') then((needs) => draftStep(address, { op: 'vm.resume' }, { needs }));
   if (attrs.cpus.count !== prior.cpus.count) {
@@ -135,9 +132,9 @@ function detachSteps({ record: { address } }: Update, name: string, disk: DiskAt
 }
 
 function attachSteps(update: Update, name: string, disk: DiskAttrs): readonly StepMaker[] {
-  const { attrs, context } = update;
+  const { attrs } = update;
   const { address } = update.record;
-  const requires = [...volumeOf(disk), ...handoverOf(address, disk, context)];
+  const requires = volumeOf(disk);
   const attach: StepMaker = (needs) =>
     draftStep(address, { op: 'vm.disk-attach', disk: name, attrs }, { about: name, needs, requires });
   if (disk.type === 'volume') return [attach];
