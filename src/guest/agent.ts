@@ -1,8 +1,9 @@
 // The guest agent as sbx uses it: commands, small files, vCPUs, addresses, power. One session is one client: close it.
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { describeError, SbxError } from '../core/errors.ts';
+import { describeError, isSbxError, SbxError } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
+import { formatDuration } from '../core/units.ts';
 import { type AgentChannel, LineChannel } from './agent-channel.ts';
 import { type ExecOptions, type ExecResult, execInGuest } from './agent-exec.ts';
 import { readGuestFile, readGuestText, writeGuestFile } from './agent-files.ts';
@@ -89,10 +90,14 @@ export async function waitForAgent(
     }
     await delay(pauseMs, undefined, signal === undefined ? {} : { signal });
   }
-  throw new SbxError(
-    'SBX8001',
-    `the guest agent did not answer within ${deadline.timeoutMs} ms: ${describeError(last)}`,
-  );
+  // That it did not answer one try in time says nothing more.
+  const more = isSbxError(last) && last.code === 'SBX8001' ? '' : `: ${describeError(last)}`;
+  throw new SbxError('SBX8001', `the guest agent did not answer within ${wholeSeconds(deadline.timeoutMs)}${more}`);
+}
+
+/** What is left of a limit, as people read it. */
+function wholeSeconds(ms: number): string {
+  return formatDuration(ms < 1000 ? ms : Math.round(ms / 1000) * 1000);
 }
 
 function sessionOver(channel: AgentChannel, options: AgentOptions): AgentSession {

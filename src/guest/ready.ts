@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Ready } from '../core/desired.ts';
 import { describeError, SbxError } from '../core/errors.ts';
+import { formatDuration } from '../core/units.ts';
 import { tryRun } from '../host/exec.ts';
 import { type AgentSession, waitForAgent } from './agent.ts';
 
@@ -28,19 +29,22 @@ export async function waitUntilReady(ready: Ready, context: ReadyContext): Promi
     await waitFor(ready, end, context);
   } catch (cause) {
     context.signal?.throwIfAborted();
-    const seen = describeError(cause);
-    throw new SbxError('SBX8004', `${describeReady(ready)} not within ${ready.timeoutMs} ms: ${seen}`, {
+    const said = describeError(cause);
+    // Whoever waits for the agent says by itself that it did not answer, and for how long.
+    const seen = ready.type === 'boot' ? said.replace(/^the guest agent did not answer within [^:]*(: )?/, '') : said;
+    const what = `${notReady(ready)} within ${formatDuration(ready.timeoutMs)}`;
+    throw new SbxError('SBX8004', seen === '' ? what : `${what}: ${seen}`, {
       hint: 'The log of the VM may say why, and ready: timeout gives it longer. A guest without an agent takes ready: none.',
     });
   }
 }
 
-/** What is waited for, as the beginning of a sentence. */
-export function describeReady(ready: Ready): string {
-  if (ready.type === 'boot') return 'guest agent answered';
-  if (ready.type === 'tcp') return `port ${ready.port} accepted connections`;
-  if (ready.type === 'http') return `http on port ${ready.port}, ${ready.path}, answered`;
-  return `${ready.argv.join(' ')} succeeded`;
+/** What did not happen, as the beginning of a sentence. */
+function notReady(ready: Ready): string {
+  if (ready.type === 'boot') return 'The guest agent did not answer';
+  if (ready.type === 'tcp') return `Port ${ready.port} did not accept connections`;
+  if (ready.type === 'http') return `http on port ${ready.port}, ${ready.path}, did not answer`;
+  return `${ready.argv.join(' ')} did not succeed`;
 }
 
 async function waitFor(ready: Ready, end: number, context: ReadyContext): Promise<void> {

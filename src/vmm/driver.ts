@@ -24,7 +24,7 @@ export interface VmSpec {
 export interface VmPaths {
   /** Sockets, pid file */
   readonly run: string;
-  /** Disks, seed, logs: `serial.log` (the guest's serial console, append), `vmm.log` (the VMM's stderr), `events.log` */
+  /** Disks, seed, logs: `serial.log` (the guest's serial console since this start; the one before is `serial.log.1`), `vmm.log` (the VMM's stderr), `events.log` */
   readonly data: string;
 }
 

@@ -225,8 +225,11 @@ async function wholeLife(t: Test, world: World): Promise<void> {
     await isGone(t, world, spec, ref);
     await t.resolves(world.stop(ref, 1000), 'and stopping it again does nothing');
   });
-  await t.test('starts again in the same folders, and ends the hard way', async (t) => {
+  await t.test('starts again in the same folders, with a new serial log, and ends the hard way', async (t) => {
+    const log = `${spec.paths.data}/serial.log`;
+    const before = await readFile(log, 'latin1');
     const again = await world.start(t, spec);
+    t.equal(await readFile(`${log}.1`, 'latin1'), before, 'the log of the start before is kept beside');
     t.equal((await driver.observe(again)).state, 'running');
     await world.stop(again, 0);
     await isGone(t, world, spec, again);

@@ -148,7 +148,7 @@ t.test('waiting goes on until the agent is there, and says at the end what it sa
   t.equal(tries, 3);
   session.close();
   const never = async (): Promise<Duplex> => Promise.reject(new Error('connection refused'));
-  await t.rejects(waitForAgent(never, { timeoutMs: 200 }), { code: 'SBX8001', message: /200 ms.*connection refused/ });
+  await t.rejects(waitForAgent(never, { timeoutMs: 200 }), { code: 'SBX8001', message: /200ms.*connection refused/ });
   const controller = new AbortController();
   setTimeout(() => controller.abort(), 50);
   await t.rejects(waitForAgent(never, { timeoutMs: 9000 }, controller.signal), { name: 'AbortError' });

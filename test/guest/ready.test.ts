@@ -62,10 +62,10 @@ t.test('a VM that does not is refused with what was last seen', async (t) => {
   const cases: readonly (readonly [Ready, RegExp, Partial<ReadyContext>?])[] = [
     [
       { type: 'boot', timeoutMs: 100 },
-      /guest agent answered not within 100 ms: .*gone/,
+      /^The guest agent did not answer within 100ms: gone$/,
       { openAgent: () => Promise.reject(new Error('gone')) },
     ],
-    [{ type: 'tcp', port: 1, timeoutMs: 2500 }, /port 1 .*ECONNREFUSED/],
+    [{ type: 'tcp', port: 1, timeoutMs: 2500 }, /^Port 1 did not accept connections within 2s500ms: .*ECONNREFUSED/],
     [{ type: 'http', port: http, path: '/', timeoutMs: 2500 }, /HTTP status 500/],
     [{ type: 'exec', argv: ['sh', '-c', 'echo not yet >&2; exit 4'], timeoutMs: 2500 }, /ended with 4: not yet/],
     [{ type: 'exec', argv: ['missing-program'], timeoutMs: 2500 }, /No such file/],

@@ -41,4 +41,10 @@ export const guestCodes = {
     summary: 'No log yet',
     meaning: 'The VM was never started since it was made, or its folder is gone.',
   },
+  SBX8013: {
+    severity: 'error',
+    summary: 'Guest kernel panicked',
+    meaning:
+      "The guest's kernel gave up while the VM was waited for. The detail has the kernel's words and the last lines of its console; a wrong root disk, a missing initrd or too little memory are common causes.",
+  },
 } as const satisfies Record<string, CodeEntry>;

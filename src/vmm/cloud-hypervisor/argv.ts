@@ -10,8 +10,6 @@ export interface VmFiles {
   /** There from before a process is spawned until its end was seen: without it no process needs to be looked for */
   readonly intent: string;
   readonly serialLog: string;
-  /** The serial log of the start before */
-  readonly serialLogBefore: string;
   readonly vmmLog: string;
   readonly eventsLog: string;
 }
@@ -29,7 +27,6 @@ export function filesOf(paths: VmPaths): VmFiles {
     vsockSocket: `${paths.run}/vsock.sock`,
     intent: `${paths.run}/vmm.started`,
     serialLog: `${paths.data}/serial.log`,
-    serialLogBefore: `${paths.data}/serial.log.1`,
     vmmLog: `${paths.data}/vmm.log`,
     eventsLog: `${paths.data}/events.log`,
   };

@@ -1,11 +1,11 @@
 // Starting a VM: process, create, boot. All or nothing: a failure leaves no process, no socket, and is never booted again,
 // since releases up to v52 boot the wreck of a failed boot without its devices, or die of it.
 import { constants, existsSync } from 'node:fs';
-import { access, open, rename, writeFile } from 'node:fs/promises';
+import { access, open, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { describeError, errnoOf, isSbxError, SbxError } from '../../core/errors.ts';
+import { describeError, isSbxError, SbxError } from '../../core/errors.ts';
 import type { ProcessRef } from '../../core/state/facts.ts';
-import { readLogEnd } from '../../host/log-end.ts';
+import { keepFormerLog, logLength, readLogEnd } from '../../host/log-end.ts';
 import { spawnDetached } from '../../host/processes.ts';
 import type { StartContext, Started, VmSpec } from '../driver.ts';
 import { filesOf, type VmFiles, vmmArgv } from './argv.ts';
@@ -35,7 +35,9 @@ export async function start(spec: VmSpec, context: StartContext, options: StartO
   await removeLeftovers(files);
   // Before the spawn: whoever comes after a crash in between knows that a process is to be looked for.
   await writeFile(files.intent, '', { mode: 0o600 });
-  await keepSerialLog(files);
+  // The VMM truncates its serial file on every start.
+  await keepFormerLog(files.serialLog);
+  const logFrom = await logLength(files.vmmLog);
   const spawned = await spawnVmm(files, context, options);
   const known: ProcessRef[] = [spawned];
   try {
@@ -47,7 +49,7 @@ export async function start(spec: VmSpec, context: StartContext, options: StartO
     await orEnded(work, spawned.exited, context.signal);
     return { process: { pid: process.pid, startTime: process.startTime, bootId: process.bootId } };
   } catch (error) {
-    const said = await lastWords(files);
+    const said = await lastWords(files, logFrom);
     await endAndClean(files, known, { search: true });
     const detail = `${describeError(error)}${said === '' ? '' : `; its log ends with: ${said}`}`;
     throw new SbxError('SBX5001', detail, { cause: error, hint: `The whole log is ${files.vmmLog}.` });
@@ -167,13 +169,13 @@ function describeEnd(how: number | string): string {
   return typeof how === 'number' ? `Cloud Hypervisor ended with ${how}` : `Cloud Hypervisor was ended by ${how}`;
 }
 
-/** The last lines of the VMM's log, on one line. */
-async function lastWords(files: VmFiles): Promise<string> {
-  const text = await readLogEnd(files.vmmLog, 4000);
+/** The last lines that a start added to the VMM's log, on one line, without warnings: these come with good starts, too. */
+async function lastWords(files: VmFiles, from: number): Promise<string> {
+  const text = await readLogEnd(files.vmmLog, 4000, from);
   return text
     .split('\n')
     .map((line) => line.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').trim())
-    .filter((line) => line !== '')
+    .filter((line) => line !== '' && !/\b(WARN|INFO|DEBUG|TRACE):/.test(line))
     .slice(-3)
     .join(' / ')
     .slice(-600);
@@ -187,15 +189,6 @@ async function consoleMode(): Promise<'Pty' | 'Off'> {
   } catch {
     // No pseudo-terminals here, or not for this user.
     return 'Off';
-  }
-}
-
-/** The VMM truncates its serial file on every start: the log of the start before is kept beside it. */
-async function keepSerialLog(files: VmFiles): Promise<void> {
-  try {
-    await rename(files.serialLog, files.serialLogBefore);
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
   }
 }
 

@@ -1,8 +1,9 @@
 // QEMU processes: found by the socket on their command line, with the files that they leave behind.
 import { existsSync, readFileSync } from 'node:fs';
-import { open, rm, stat } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { errnoOf } from '../../core/errors.ts';
 import type { ProcessRef } from '../../core/state/facts.ts';
+import { readLogEnd } from '../../host/log-end.ts';
 import { holdsFileIn, isOwnProcess } from '../../host/own-process.ts';
 import { commandLineOf, findProcesses, isAlive, refOf } from '../../host/processes.ts';
 import type { VmPaths, VmRef } from '../driver.ts';
@@ -31,30 +32,10 @@ export async function removeLeftovers(paths: VmPaths): Promise<void> {
   await Promise.all([qmp, agent, serial, pid].map((path) => rm(path, { force: true })));
 }
 
-/** Length of the log now, in `bytes`: what comes later belongs to the process that is about to start. */
-export async function logLength(paths: VmPaths): Promise<number> {
-  try {
-    return (await stat(qemuFiles(paths).vmmLog)).size;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return 0;
-    throw error;
-  }
-}
-
-/** Last line that QEMU wrote to its standard error after `from` bytes, without time stamp and program name. */
+/** Last line that QEMU wrote to its standard error after `from` bytes, without time stamp and program name; no warning. */
 export async function lastWords(paths: VmPaths, from = 0): Promise<string | undefined> {
-  const length = 4096;
-  const end = await logLength(paths);
-  if (end <= from) return undefined;
-  const file = await open(qemuFiles(paths).vmmLog, 'r');
-  try {
-    const start = Math.max(from, end - length);
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, start);
-    const lines = buffer.toString('utf8', 0, bytesRead).split('\n').map(withoutPrefix);
-    return lines.findLast((line) => line !== '');
-  } finally {
-    await file.close();
-  }
+  const lines = (await readLogEnd(qemuFiles(paths).vmmLog, 4096, from)).split('\n').map(withoutPrefix);
+  return lines.findLast((line) => line !== '' && !/^(warning|info):/.test(line));
 }
 
 function withoutPrefix(line: string): string {

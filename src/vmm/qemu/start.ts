@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, isSbxError, SbxError } from '../../core/errors.ts';
 import type { Capabilities } from '../../core/plan/capabilities.ts';
 import type { ProcessRef } from '../../core/state/facts.ts';
+import { keepFormerLog, logLength } from '../../host/log-end.ts';
 import { endProcess, spawnDetached } from '../../host/processes.ts';
 import type { StartContext, Started, VmPaths, VmSpec } from '../driver.ts';
 import { qemuArgv } from './argv.ts';
@@ -10,7 +11,7 @@ import { connectQmp, queryQmp } from './client.ts';
 import { toStatus } from './convert.ts';
 import { qemuFiles } from './layout.ts';
 import type { QemuLimits } from './limits.ts';
-import { lastWords, logLength, processOf, removeLeftovers } from './process.ts';
+import { lastWords, processOf, removeLeftovers } from './process.ts';
 
 /** `sun_path` of unix(7), less its closing zero. */
 const socketPathLimit = 107;
@@ -29,7 +30,8 @@ export async function startQemu(
   context.signal.throwIfAborted();
   const argv = qemuArgv(spec, capabilities);
   await settleFormer(spec.paths, limits);
-  const logFrom = await logLength(spec.paths);
+  const logFrom = await logLength(qemuFiles(spec.paths).vmmLog);
+  await keepFormerLog(qemuFiles(spec.paths).serialLog);
   const child = await spawnDetached(context.enter(argv), { logPath: qemuFiles(spec.paths).vmmLog });
   try {
     await answering(spec.paths, child, logFrom, context.signal, limits);

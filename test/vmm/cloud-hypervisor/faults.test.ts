@@ -1,4 +1,5 @@
 // The driver against a VMM that misbehaves. One VM per test; the faults are those of the fake's README.
+import { writeFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import t from 'tap';
@@ -72,6 +73,19 @@ t.test('a start that fails says what the VMM said and leaves nothing', async (t)
       t.strictSame(await driver.observe({ paths: spec.paths }), { state: 'absent' });
     });
   }
+});
+
+t.test('of the log only what belongs to the failure is quoted', async (t) => {
+  const { driver, spec, context, files } = await fakeVm(t, { EXIT_AT_START: '1' });
+  writeFileSync(files.vmmLog, 'cloud-hypervisor: 9.1s: <vmm> ERROR:vmm.rs:1 -- of an earlier start\n');
+  const warn = 'echo "cloud-hypervisor: 0.1s: <vmm> WARN:vmm.rs:2 -- odd but well" >&2; exec "$@"';
+  const enter = (argv: readonly string[]) => ['/bin/sh', '-c', warn, 'sh', ...context.enter(argv)];
+  const error = await driver.start(spec, { ...context, enter }).then(
+    () => undefined,
+    (error: Error) => error,
+  );
+  t.match(error?.message, /told to fail/);
+  t.notMatch(error?.message, /earlier|odd but well/);
 });
 
 t.test('a VMM that ends at once, or never listens', async (t) => {
@@ -237,7 +251,7 @@ t.test('the serial log of the start before is kept', async (t) => {
   await driver.stop(await start(), 5000, new AbortController().signal);
   const before = await readFile(files.serialLog, 'utf8');
   await start();
-  t.equal(await readFile(files.serialLogBefore, 'utf8'), before);
+  t.equal(await readFile(`${files.serialLog}.1`, 'utf8'), before);
 });
 
 t.test('releases below 39 are not given kernels that they cannot boot', async (t) => {
