@@ -16,12 +16,21 @@ import {
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build as esbuild } from 'esbuild';
+import { thirdParty } from './lib/third-party.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
 const at = (...parts) => join(root, ...parts);
 const { version } = JSON.parse(readFileSync(at('package.json'), 'utf8'));
+
+/** esbuild, and a note of what it took into the output. */
+async function build(options) {
+  const result = await esbuild(options);
+  for (const { inputs } of Object.values(result.metafile.outputs))
+    for (const path of Object.keys(inputs)) if (path.includes('node_modules/')) bundled.add(path);
+  return result;
+}
 
 /** Small programs of their own, bundled where they exist. */
 const companions = [{ from: 'src/guest/connect-probe.ts', to: 'connect-probe.cjs' }];
@@ -48,9 +57,13 @@ const lateBuiltins = [
   'zlib',
 ];
 
+/** Files of libraries that esbuild put into the bundles, as paths below the root. */
+const bundled = new Set();
+
 const common = {
   absWorkingDir: root,
   bundle: true,
+  metafile: true,
   platform: 'node',
   target: 'node20',
   define: { 'process.env.NODE_ENV': '"production"', SBX_VERSION: JSON.stringify(version) },
@@ -72,6 +85,7 @@ try {
   ]);
   finishMain();
   await buildLauncher();
+  writeFileSync(join(fresh, 'THIRD-PARTY.txt'), thirdParty([...bundled], root));
   for (const { from, to } of copies) if (existsSync(at(from))) copyFileSync(at(from), join(fresh, to));
   makeCache();
   publish();

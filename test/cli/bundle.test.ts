@@ -96,3 +96,16 @@ t.test('the chunk that draws can be imported by itself', { skip }, async (t) => 
   ]);
   t.match(ran, { status: 0, stdout: 'Frame,makeInkView\n', stderr: '' });
 });
+
+t.test('the licences of all bundled libraries go along in what is packed', { skip }, async (t) => {
+  const packed = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8' });
+  const [{ files }] = JSON.parse(packed.stdout) as [{ files: readonly { path: string }[] }];
+  t.ok(files.some(({ path }) => path === 'dist/THIRD-PARTY.txt'));
+  const text = readFileSync(join(dist, 'THIRD-PARTY.txt'), 'utf8');
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    dependencies: Readonly<Record<string, string>>;
+  };
+  // ajv only makes validators when sbx is built.
+  for (const [name, version] of Object.entries(dependencies).filter(([name]) => name !== 'ajv'))
+    t.match(text, new RegExp(`^${name} ${version.replaceAll('.', '\\.')} \\(.+\\)\n\n(?!It brings)\\S`, 'm'), name);
+});
