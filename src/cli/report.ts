@@ -1,7 +1,7 @@
 // Diagnostics on their way out: words on standard error, and with --json a line of JSON on standard output.
 import type { Diagnostic } from '../core/diagnostic.ts';
 import { boundedDiagnostics, renderDiagnostics } from '../core/render/diagnostics.ts';
-import { plainText } from '../core/render/paint.ts';
+import { plainJson, plainText } from '../core/render/paint.ts';
 import type { CommandContext } from './command.ts';
 import { type ExitCode, exitOfDiagnostics } from './exit.ts';
 import type { GlobalOptions, Io } from './services.ts';
@@ -24,7 +24,7 @@ export function failWith(context: CommandContext, diagnostics: readonly Diagnost
 
 /** What stands on standard output with --json instead of a document that there is none of. */
 export function errorLine(diagnostics: readonly Diagnostic[]): string {
-  return `${JSON.stringify({ format_version: 1, type: 'error', diagnostics: boundedDiagnostics(diagnostics) })}\n`;
+  return `${plainJson({ format_version: 1, type: 'error', diagnostics: boundedDiagnostics(diagnostics) })}\n`;
 }
 
 /** Shows warnings, unless only errors are wanted or a document carries them. */

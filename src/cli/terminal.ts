@@ -1,6 +1,7 @@
 // The terminal of a command: its width and colours, questions to whoever sits at it, documents for programs.
 import { createInterface } from 'node:readline';
 import { SbxError } from '../core/errors.ts';
+import { plainJson } from '../core/render/paint.ts';
 import type { CommandContext } from './command.ts';
 
 /** Width and colours of standard output. Without a terminal lines may be long: a log wraps them by itself. */
@@ -34,7 +35,7 @@ export function ask(context: CommandContext, question: string): Promise<string |
 
 /** Prints one JSON document with `format_version` first. */
 export function printDocument(context: CommandContext, document: object): void {
-  context.io.stdout.write(`${JSON.stringify({ format_version: 1, ...document }, null, 2)}\n`);
+  context.io.stdout.write(`${plainJson({ format_version: 1, ...document }, undefined, 2)}\n`);
 }
 
 /** Prints text for people. */

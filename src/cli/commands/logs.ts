@@ -2,30 +2,38 @@
 import { type CommandDefinition, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit.ts';
 import { flag, integer, toVm } from '../option.ts';
+import { plainStream } from '../plain-stream.ts';
 import { interruptible } from '../terminal.ts';
 
 export const logs: CommandDefinition = defineCommand({
   name: 'logs',
   summary: 'Show the console log of a VM',
+  details: 'On a terminal control sequences of the guest are shown as text, such as \\x1b[6n.',
   arguments: [{ name: '<vm>', description: 'the VM, as in web, web[0] or job.a' }],
   options: {
     follow: flag('-f, --follow', 'go on with what is added, until Ctrl-C'),
     lines: integer('-n, --lines <n>', { min: 0, max: 1_000_000, fallback: 200 }, 'last lines to begin with'),
     vmmLog: flag('--vmm-log', "the VMM's own log"),
     all: flag('--all', 'all lines'),
+    raw: flag('--raw', 'control sequences as they are, also to a terminal'),
   },
   async run(context, { options, args: [name = ''] }) {
     const { signal, off } = interruptible(context);
+    const { stdout } = context.io;
+    // A guest may write what steers the terminal; a file or a pipe gets the bytes as they are.
+    const shown = plainStream((text) => void stdout.write(text));
+    const write = options.raw || stdout.isTTY !== true ? (chunk: Uint8Array) => void stdout.write(chunk) : shown.write;
     try {
       await context.services.guests.logs({
         vm: toVm(name),
         source: options.vmmLog ? 'vmm' : 'console',
         ...(options.all ? {} : { lines: options.lines }),
         follow: options.follow,
-        write: (chunk) => void context.io.stdout.write(chunk),
+        write,
         signal,
       });
     } finally {
+      shown.end();
       off();
     }
     return exitCodes.done;

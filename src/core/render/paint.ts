@@ -33,6 +33,18 @@ export function plainText(text: string): string {
   return printable(text.replace(/\u001b\[[0-9;?]*[ -/]*[@-~]/g, ''));
 }
 
+/** JSON in which also those characters are escaped that JSON itself lets through and a terminal obeys: C1 codes, direction marks. */
+export function plainJson(
+  value: unknown,
+  replacer?: (key: string, value: unknown) => unknown,
+  indent?: number,
+): string {
+  return JSON.stringify(value, replacer, indent).replace(
+    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 /** Columns that a text takes; our own escape sequences take none. */
 export function widthOf(text: string): number {
   return [...text.replace(/\u001b\[[0-9;]*m/g, '')].length;

@@ -46,7 +46,9 @@ export function renderStatus(
   ].join(' · ');
   const rows = report.vms.map((vm) => cellsOf(vm, paint));
   const reasons = report.vms.flatMap((vm) =>
-    vm.reason === undefined ? [] : [`  ${paint.red('!')} ${shortName(vm.address)}: ${plainText(vm.reason)}`],
+    vm.reason === undefined
+      ? []
+      : [`  ${paint.red('!')} ${shortName(vm.address)}: ${plainText(vm.reason).replaceAll('\n', ' ')}`],
   );
   const drift = report.drift.map((d) => `  ${paint.magenta('!')} ${d.address}: ${driftWords(d)}`);
   const busy = report.busy === undefined ? [] : [paint.yellow(busyWords(report.busy))];

@@ -3,7 +3,7 @@ import type { Json } from '../json.ts';
 import type { FieldChange, PlanValue } from '../plan/plan.ts';
 import { isSame } from '../plan/values.ts';
 import { formatDuration, formatSize } from '../units.ts';
-import { plainText } from './paint.ts';
+import { plainJson, plainText } from './paint.ts';
 
 /** Whether there is none. */
 export function isAbsent(value: PlanValue): boolean {
@@ -31,7 +31,7 @@ export function formatChange(from: PlanValue, to: PlanValue, unit?: FieldChange[
 
 /** JSON without the quotes that YAML does not need. */
 export function formatJson(value: Json): string {
-  if (typeof value === 'string') return /^[^\s"{}[\],][^"\n]*$/.test(value) ? plainText(value) : JSON.stringify(value);
+  if (typeof value === 'string') return /^[^\s"{}[\],][^"\n]*$/.test(value) ? plainText(value) : plainJson(value);
   if (value === null) return '(none)';
   if (typeof value !== 'object') return String(value);
   if (Array.isArray(value)) return `[${value.map(formatJson).join(', ')}]`;

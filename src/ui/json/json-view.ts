@@ -1,4 +1,6 @@
 // An apply as one JSON document per line: schemas/events.schema.json.
+
+import { plainJson } from '../../core/render/paint.ts';
 import { planDocument } from '../../core/render/plan-json.ts';
 import type { EngineEvent } from '../../engine/events.ts';
 import type { View, ViewOptions } from '../view.ts';
@@ -7,7 +9,7 @@ import type { View, ViewOptions } from '../view.ts';
 export function makeJsonView(options: Pick<ViewOptions, 'stream'>, now: () => Date = () => new Date()): View {
   const emit = (event: EngineEvent): void => {
     const body = event.type === 'apply-started' ? { ...event, plan: planDocument(event.plan) } : event;
-    options.stream.write(`${JSON.stringify({ format_version: 1, time: now().toISOString(), ...body }, brief)}\n`);
+    options.stream.write(`${plainJson({ format_version: 1, time: now().toISOString(), ...body }, brief)}\n`);
   };
   return { emit, interrupting: () => undefined, close: async () => undefined };
 }
