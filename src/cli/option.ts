@@ -86,6 +86,18 @@ export function duration(flags: string, description: string): OptionSpec<number>
   return { flags, description, repeatable: false, parse };
 }
 
+/** A duration such as `30s` in `ms`, or undefined. */
+function optionalDuration(flags: string, description: string): OptionSpec<number | undefined> {
+  const given = duration(flags, description);
+  return { ...given, parse: (raw) => (typeof raw === 'string' ? given.parse(raw) : undefined) };
+}
+
+/** How long to wait for a guest. */
+export const bootTimeout: OptionSpec<number | undefined> = optionalDuration(
+  '--timeout <duration>',
+  'how long to wait for a guest that does not answer (default until 2m after its start, 10s at least)',
+);
+
 /** Addresses of any kind, canonical. */
 export function addresses(flags: string, description: string): OptionSpec<readonly Address[]> {
   return { flags, description, repeatable: true, parse: (raw) => allOf(raw).map(toAddress) };

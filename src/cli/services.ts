@@ -99,28 +99,28 @@ export interface GuestCommand extends GuestTarget {
   readonly tty: boolean;
   readonly user?: string;
   readonly signal: AbortSignal;
+  /** How long to wait for a guest that does not answer yet, in `ms`; absent: while it may be booting */
+  readonly timeoutMs?: number;
 }
 
-/** One end of a copy: a path of this host, or one in a guest. */
-export type CopyEnd =
-  | { readonly where: 'host'; readonly path: string }
-  | { readonly where: 'guest'; readonly vm: Address; readonly path: string };
+/** The end of a copy that is no guest: a path of this host, or a standard stream. */
+export type HostEnd = { readonly where: 'host'; readonly path: string } | { readonly where: 'stream' };
+
+/** A copy between this host and `path` in a guest. */
+export type CopyRequest = GuestTarget &
+  Pick<GuestCommand, 'io' | 'signal' | 'timeoutMs'> & { readonly path: string; readonly recursive: boolean } & (
+    | { readonly direction: 'in'; readonly from: HostEnd }
+    | { readonly direction: 'out'; readonly to: HostEnd }
+  );
 
 /** Into the guest. Failures to get there throw SBX8xxx. */
 export interface GuestServices {
   /** Runs a command with the given streams; gives the command's own exit code. */
   exec(command: GuestCommand): Promise<number>;
   /** An interactive shell; gives its exit code. */
-  shell(
-    target: GuestTarget & { readonly io: Io; readonly user?: string; readonly signal: AbortSignal },
-  ): Promise<number>;
-  /** Exactly one end is a guest. */
-  copy(request: {
-    readonly from: CopyEnd;
-    readonly to: CopyEnd;
-    readonly recursive: boolean;
-    readonly signal: AbortSignal;
-  }): Promise<void>;
+  shell(target: GuestTarget & Pick<GuestCommand, 'io' | 'user' | 'signal' | 'timeoutMs'>): Promise<number>;
+  /** Gives an exit code; what was left out is named on standard error. */
+  copy(request: CopyRequest): Promise<number>;
   /** Connects the streams to the guest's console until Ctrl-] or the end of the VM. */
   console(target: GuestTarget & { readonly io: Io; readonly signal: AbortSignal }): Promise<void>;
   /** Writes the end of a log, then what is added to it while `follow`. */

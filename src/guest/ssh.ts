@@ -42,26 +42,45 @@ export function sshOptions(target: Pick<SshTarget, 'keyPath' | 'knownHostsPath'>
     'ForwardX11=no',
     'ClearAllForwardings=yes',
     'ControlPath=none',
-    'ConnectTimeout=10',
     'ServerAliveInterval=15',
-    'LogLevel=ERROR',
   ];
+}
+
+/**
+ * What the shell of the guest runs for a command. It waits for it and ends with its code, or with 128 and the number of the signal
+ * that ended it: ssh itself gives 255 for every signal. A Ctrl-C on the command's terminal is the command's, not this shell's.
+ */
+const waitsForCommand = `trap : INT QUIT; "$@"; exit $?`;
+
+/** How ssh is run. */
+export interface SshOptions {
+  /** A login shell when there is none */
+  readonly command?: readonly string[];
+  /** Whether the command gets a terminal */
+  readonly tty?: boolean;
+  /** File that ssh writes what it does into, for `readSshEnd`; without it, errors of ssh's own stand on standard error */
+  readonly logPath?: string;
+  /** Longest wait for a connection in `ms`; default 10 s */
+  readonly connectMs?: number;
 }
 
 /**
  * Runs a command in a guest, or a login shell without one. `tty` asks for a terminal. Words of the command reach the guest
  * one by one, whatever they hold.
  */
-export function sshArgv(
-  target: SshTarget,
-  options: { readonly command?: readonly string[]; readonly tty?: boolean } = {},
-): readonly string[] {
+export function sshArgv(target: SshTarget, options: SshOptions = {}): readonly string[] {
   const words = options.command ?? [];
+  const { logPath, connectMs = 10_000 } = options;
+  const more = [
+    `ConnectTimeout=${Math.max(1, Math.ceil(connectMs / 1000))}`,
+    `LogLevel=${logPath === undefined ? 'ERROR' : 'DEBUG1'}`,
+  ];
   return target.enter([
     'ssh',
     '-F',
     '/dev/null',
-    ...sshOptions(target).flatMap((option) => ['-o', option]),
+    ...[...sshOptions(target), ...more].flatMap((option) => ['-o', option]),
+    ...(logPath === undefined ? [] : ['-E', logPath]),
     ...(options.tty === true ? ['-tt'] : ['-T']),
     '-p',
     String(target.port ?? 22),
@@ -69,8 +88,12 @@ export function sshArgv(
     target.user ?? 'root',
     '--',
     target.ip,
-    ...(words.length === 0 ? [] : [words.map(shellWord).join(' ')]),
+    ...(words.length === 0 ? [] : [remoteLine(words)]),
   ]);
+}
+
+function remoteLine(words: readonly string[]): string {
+  return `exec sh -c ${shellWord(waitsForCommand)} sbx ${words.map(shellWord).join(' ')}`;
 }
 
 /** A word for the guest's POSIX shell that stands for exactly this text: sshd hands its command to one. */

@@ -2,7 +2,7 @@ import t from 'tap';
 import type { CommandDefinition } from '../../src/cli/command.ts';
 import { commandTable } from '../../src/cli/commands/index.ts';
 import { globalSpecs } from '../../src/cli/globals.ts';
-import type { GlobalOptions, Io } from '../../src/cli/services.ts';
+import type { CopyRequest, GlobalOptions, Io } from '../../src/cli/services.ts';
 import { failed, ok } from '../../src/core/checked.ts';
 import type { Desired } from '../../src/core/desired.ts';
 import { diagnostic } from '../../src/core/diagnostic.ts';
@@ -231,20 +231,32 @@ t.test('exec passes words and exit code through, and 125 for failures of its own
 
 t.test('cp knows a guest from a path with a colon', async (t) => {
   const seen: unknown[] = [];
-  const guests = { copy: async ({ from, to }: { from: unknown; to: unknown }) => void seen.push([from, to]) } as never;
+  const guests = {
+    copy: async (request: CopyRequest) => {
+      const { direction, vm, path } = request;
+      seen.push([direction, vm, path, request.direction === 'in' ? request.from : request.to]);
+      return 0;
+    },
+  } as never;
   const cwd = '/work';
   await sbx(['cp', 'notes.txt', 'web.0:/root/'], { services: { guests }, cwd });
   await sbx(['cp', 'web:/etc/hosts', './so:far'], { services: { guests }, cwd });
+  await sbx(['cp', '-', 'web:f'], { services: { guests }, cwd });
+  await sbx(['cp', 'web:f', '-'], { services: { guests }, cwd });
+  await sbx(['cp', 'web:f', './-'], { services: { guests }, cwd });
   t.strictSame(seen, [
-    [
-      { where: 'host', path: '/work/notes.txt' },
-      { where: 'guest', vm: 'vm.web[0]', path: '/root/' },
-    ],
-    [
-      { where: 'guest', vm: 'vm.web', path: '/etc/hosts' },
-      { where: 'host', path: '/work/so:far' },
-    ],
+    ['in', 'vm.web[0]', '/root/', { where: 'host', path: '/work/notes.txt' }],
+    ['out', 'vm.web', '/etc/hosts', { where: 'host', path: '/work/so:far' }],
+    ['in', 'vm.web', 'f', { where: 'stream' }],
+    ['out', 'vm.web', 'f', { where: 'stream' }],
+    ['out', 'vm.web', 'f', { where: 'host', path: '/work/-' }],
   ]);
+  for (const words of [
+    ['-', '-'],
+    ['-', 'f'],
+    ['web:f', 'db:f'],
+  ])
+    t.equal((await sbx(['cp', ...words], { services: { guests }, cwd })).code, 64, words.join(' '));
 });
 
 t.test('logs -f follows, and --file is still the file', async (t) => {
@@ -265,6 +277,25 @@ t.test('logs -f follows, and --file is still the file', async (t) => {
   t.strictSame(seen, { follow: true, lines: 5 });
   t.strictSame(files, ['a.yaml']);
   t.equal(ran.stdout, 'Linux version 6\n');
+});
+
+t.test('logs shows control sequences by their codes on a terminal, unless they are wanted', async (t) => {
+  const guests = {
+    logs: async ({ write }: { write: (chunk: Uint8Array) => void }) => write(Buffer.from('~ # \u001b[6n\r\n')),
+  } as never;
+  const said = async (words: readonly string[], tty: boolean) =>
+    (await sbx(['logs', 'web', ...words], { services: { guests }, tty })).stdout;
+  t.equal(await said([], true), '~ # \\x1b[6n\n');
+  t.equal(await said(['--raw'], true), '~ # \u001b[6n\r\n');
+  t.equal(await said([], false), '~ # \u001b[6n\r\n', 'a file gets the bytes');
+});
+
+t.test('words of a guest steer no terminal from inside a document', async (t) => {
+  const error = new SbxError('SBX8002', 'it said \u009b6n \u202e \u001b[2J');
+  const plan = async (): Promise<never> => Promise.reject(error);
+  const { stdout, stderr } = await sbx(['plan', '--json'], { services: { plan } });
+  t.notMatch(stdout + stderr, /[\u001b\u0080-\u009f\u202e]/);
+  t.match(stdout, '\\u009b6n');
 });
 
 t.test('output prints bare values for scripts and hides what is sensitive in the list', async (t) => {

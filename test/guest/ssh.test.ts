@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { knownHosts, type SshTarget, shellWord, sshArgv, sshOptions } from '../../src/guest/ssh.ts';
-import { run } from '../../src/host/exec.ts';
+import { run, tryRun } from '../../src/host/exec.ts';
 
 const target: SshTarget = {
   enter: (argv) => ['enter', ...argv],
@@ -16,7 +16,11 @@ const target: SshTarget = {
 t.test('a command line is entered, reads no configuration and ends its options', async (t) => {
   const argv = sshArgv(target, { command: ['echo', 'a b'] });
   t.strictSame(argv.slice(0, 4), ['enter', 'ssh', '-F', '/dev/null']);
-  t.strictSame(argv.slice(-3), ['--', '10.0.0.5', "echo 'a b'"]);
+  t.strictSame(argv.slice(-3, -1), ['--', '10.0.0.5']);
+  t.match(argv.at(-1), / sbx echo 'a b'$/);
+  t.ok(argv.includes('LogLevel=ERROR'), 'its errors are shown');
+  const logged = sshArgv(target, { logPath: '/l', connectMs: 2500 });
+  for (const word of ['LogLevel=DEBUG1', 'ConnectTimeout=3', '-E', '/l']) t.ok(logged.includes(word), word);
   t.ok(argv.includes('-T'));
   t.ok(sshArgv(target, { tty: true }).includes('-tt'));
   t.equal(sshArgv(target).at(-1), '10.0.0.5');
@@ -34,7 +38,6 @@ t.test('ssh itself understands every option, and trusts nothing but the key of t
     'forwardagent no',
     'globalknownhostsfile /dev/null',
     'hostkeyalias sbx-guest',
-    'loglevel ERROR',
   ])
     t.ok(told.split('\n').includes(line), line);
   t.match(told, /^identityfile "?\/k y\/id"?$/m);
@@ -48,6 +51,24 @@ t.test('a home of any name that is taken stays one path in the options of ssh', 
     t.ok(told.includes(`userknownhostsfile ${odd.knownHostsPath}`), name, { told });
     // It is shown before its tokens are read.
     t.ok(told.includes(`identityfile ${odd.keyPath.replaceAll('%', '%%')}`), name, { told });
+  }
+});
+
+t.test('whatever shell the guest has, it ends as the command did', async (t) => {
+  const shells = [['dash'], ['bash'], ['busybox', 'sh']];
+  const ends: readonly (readonly [words: readonly string[], code: number])[] = [
+    [['sh', '-c', 'exit 255'], 255],
+    [['sh', '-c', 'kill -9 $$'], 137],
+    [['sh', '-c', 'kill -INT $$'], 130],
+    [['no-such-program'], 127],
+    [['/etc/passwd'], 126],
+    [['printf', '%s'], 0],
+  ];
+  for (const shell of shells) {
+    for (const [command, code] of ends) {
+      const line = String(sshArgv(target, { command }).at(-1)).replace('exec sh', `exec ${shell.join(' ')}`);
+      t.equal((await tryRun([...shell, '-c', line])).code, code, `${shell.join(' ')}: ${command.join(' ')}`);
+    }
   }
 });
 

@@ -2,14 +2,17 @@
 import { toDiagnostic } from '../../core/errors.ts';
 import { type CommandDefinition, defineCommand } from '../command.ts';
 import { exitCodes } from '../exit.ts';
-import { flag, toVm, usageError, word } from '../option.ts';
+import { bootTimeout, flag, toVm, usageError, word } from '../option.ts';
 import { report } from '../report.ts';
 import { interruptible } from '../terminal.ts';
 
 export const exec: CommandDefinition = defineCommand({
   name: 'exec',
   summary: 'Run a command in a VM',
-  details: "Ends with the command's own exit code; 125 to 127 when sbx could not run it.",
+  details: [
+    "Ends with the command's own exit code; 128 and its number for a signal; 126 or 127 when the guest could not run it;",
+    '125 when sbx did not get there. Without a network it goes through the agent: no terminal, output at the end.',
+  ].join(' '),
   arguments: [
     { name: '<vm>', description: 'the VM, as in web, web[0] or job.a' },
     { name: '<command...>', description: 'the command and its arguments, after --' },
@@ -17,6 +20,7 @@ export const exec: CommandDefinition = defineCommand({
   options: {
     tty: flag('-t, --tty', 'give the command a terminal'),
     user: word('-u, --user <name>', 'run it as this user of the guest (default root)'),
+    timeout: bootTimeout,
   },
   passThrough: true,
   takesStdin: true,
@@ -25,9 +29,12 @@ export const exec: CommandDefinition = defineCommand({
     const argv = rest[0] === '--' ? rest.slice(1) : rest;
     if (argv.length === 0) throw usageError('There is no command to run.', 'Write it as in:\nsbx exec web -- uname -a');
     const { signal, off } = interruptible(context);
-    const user = options.user === undefined ? {} : { user: options.user };
+    const more = {
+      ...(options.user === undefined ? {} : { user: options.user }),
+      ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
+    };
     try {
-      return await context.services.guests.exec({ vm, argv, io: context.io, tty: options.tty, ...user, signal });
+      return await context.services.guests.exec({ vm, argv, io: context.io, tty: options.tty, ...more, signal });
     } catch (error) {
       // The caller must be able to tell our failures from those of the command.
       report(context.io, context.global, [toDiagnostic(error, vm)]);

@@ -1,19 +1,22 @@
 // sbx shell: an interactive shell in a guest.
 import { type CommandDefinition, defineCommand } from '../command.ts';
-import { toVm, word } from '../option.ts';
+import { bootTimeout, toVm, word } from '../option.ts';
 import { interruptible } from '../terminal.ts';
 
 export const shell: CommandDefinition = defineCommand({
   name: 'shell',
   summary: 'Open a shell in a VM',
   arguments: [{ name: '<vm>', description: 'the VM, as in web, web[0] or job.a' }],
-  options: { user: word('-u, --user <name>', 'as this user of the guest (default root)') },
+  options: { user: word('-u, --user <name>', 'as this user of the guest (default root)'), timeout: bootTimeout },
   takesStdin: true,
   async run(context, { options, args: [name = ''] }) {
     const { signal, off } = interruptible(context);
-    const user = options.user === undefined ? {} : { user: options.user };
+    const more = {
+      ...(options.user === undefined ? {} : { user: options.user }),
+      ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
+    };
     try {
-      return await context.services.guests.shell({ vm: toVm(name), io: context.io, ...user, signal });
+      return await context.services.guests.shell({ vm: toVm(name), io: context.io, ...more, signal });
     } finally {
       off();
     }

@@ -2,7 +2,11 @@
 import type { CodeEntry } from './entry.ts';
 
 export const guestCodes = {
-  SBX8001: { severity: 'error', summary: 'Guest does not answer', meaning: 'The guest agent did not answer in time.' },
+  SBX8001: {
+    severity: 'error',
+    summary: 'Guest does not answer',
+    meaning: 'Neither ssh nor the guest agent answered in time, or the guest does not let sbx in.',
+  },
   SBX8002: {
     severity: 'error',
     summary: 'Guest agent refused',
@@ -46,5 +50,15 @@ export const guestCodes = {
     summary: 'Guest kernel panicked',
     meaning:
       "The guest's kernel gave up while the VM was waited for. The detail has the kernel's words and the last lines of its console; a wrong root disk, a missing initrd or too little memory are common causes.",
+  },
+  SBX8014: {
+    severity: 'error',
+    summary: 'Connection to the guest broke',
+    meaning: 'The command was running in the guest when the connection ended, so that its own end is not known.',
+  },
+  SBX8015: {
+    severity: 'error',
+    summary: 'VM does not run',
+    meaning: 'Nobody in the VM can answer: it is off, or paused. The hint says how to start it.',
   },
 } as const satisfies Record<string, CodeEntry>;
