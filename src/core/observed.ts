@@ -27,10 +27,15 @@ export interface VmShape {
 }
 
 /** The namespace of the sandbox and what lives in it. */
+/** The file of a lease: its end in `ms` since the epoch, `none` where it says that there is no end, `absent` without the file, `damaged` when it is not as sbx writes it */
+export type LeaseObservation = number | 'none' | 'absent' | 'damaged';
+
 export interface SandboxObservation {
   readonly namespace: 'present' | 'absent';
   readonly holder: 'present' | 'absent';
   readonly uplink: 'present' | 'absent';
+  /** Left out where nobody looked */
+  readonly lease?: LeaseObservation;
   /** Whether our packet filter table is loaded */
   readonly rules: 'present' | 'absent' | 'changed' | 'unknown';
   /** Forwards that the uplink really has: `hostIp:hostPort/protocol→guestIp:guestPort` */

@@ -34,7 +34,8 @@ keep() {
 
 held() {
   fifo="$3/keep"
-  [ -p "$fifo" ] || mkfifo -m 600 "$fifo" || exit 1
+  # Whatever else is there makes way; the folder may have gone since it was made.
+  [ -p "$fifo" ] || { rm -rf "$fifo" && mkdir -p -m 700 "$3" && mkfifo -m 600 "$fifo"; } || exit 1
   # Open at both ends, a FIFO never ends: this waits for ever, with no second process and no timer.
   exec 3<>"$fifo"
   while :; do read -r _ <&3; done
@@ -48,12 +49,34 @@ pause() {
   sleeper=
 }
 
+# The end of the lease as sbx wrote it last, and whether a file that says nothing was told of. A file that is damaged or gone
+# ends no lease and makes none endless: the end that was read last counts on. Only a whole line that is empty says "no end".
+known=
+told=
+
+read_lease() {
+  lease=
+  if [ -f "$1" ] && { read -r lease <"$1" || [ -n "$lease" ]; } 2>/dev/null; then
+    case $lease in
+      *[!0-9]* | ?????????????*) ;;
+      *)
+        known=$lease
+        told=
+        return
+        ;;
+    esac
+  fi
+  lease=$known
+  [ -z "$told" ] || return 0
+  told=yes
+  say "the lease in $1 cannot be read; what counts is the end read before: ${known:-none}"
+}
+
 # Seconds until the lease ends, at most 30: the wall clock may jump, so it is looked at again and again.
 remaining() {
-  lease=
-  [ ! -e "$1" ] || read -r lease <"$1"
+  read_lease "$1"
   case $lease in
-    '' | *[!0-9]*) left=30 ;;
+    '') left=30 ;;
     *)
       now=$(date +%s)
       case $now in

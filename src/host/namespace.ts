@@ -1,5 +1,4 @@
 // The namespaces of a sandbox and the two small processes of holder.sh: a keeper inside, and a watcher that acts on the lease.
-import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SbxError } from '../core/errors.ts';
@@ -7,7 +6,16 @@ import type { ProcessRef, SandboxFacts } from '../core/state/facts.ts';
 import { leasePath } from './lease.ts';
 import { lastLineOf } from './log-end.ts';
 import { unshareFlags } from './namespace-support.ts';
-import { commandLineOf, endProcess, findProcesses, isRunning, spawnDetached } from './processes.ts';
+import { clearPlace } from './own-files.ts';
+import {
+  commandLineOf,
+  endProcess,
+  findProcesses,
+  isRunning,
+  isWorking,
+  signalProcess,
+  spawnDetached,
+} from './processes.ts';
 import { programPath } from './programs.ts';
 import { rulesMarkPath } from './rules-mark.ts';
 import { enterArgv, netnsOf, type SpaceRef, spaceOf, usesUserns } from './space-ref.ts';
@@ -47,7 +55,7 @@ export async function openSpace(options: OpenSpaceOptions): Promise<SandboxFacts
   if (netns === before) return uplink === undefined ? rest : { ...rest, uplink };
   // A new namespace: what was attached to the old one serves nobody.
   await stopUplink(uplink, options.runDir);
-  await rm(rulesMarkPath(options.runDir), { force: true });
+  await clearPlace(rulesMarkPath(options.runDir));
   return rest;
 }
 
@@ -64,24 +72,30 @@ export async function closeSpace(
   await stopUplink(facts.uplink, runDir);
   for (const ref of [...listOf(facts.keeper), ...findOwn(options, 'keep'), ...findOwn(options, 'held')])
     await endProcess(ref);
-  await rm(join(runDir, 'keep'), { force: true });
-  await rm(rulesMarkPath(runDir), { force: true });
+  await clearPlace(join(runDir, 'keep'));
+  await clearPlace(rulesMarkPath(runDir));
   // The watcher goes last, and the lease after it: a close that is cut short before is tried again by the watcher.
   for (const ref of [...listOf(facts.holder), ...findOwn(options, 'watch')]) await endProcess(ref);
-  await rm(leasePath(runDir), { force: true });
+  await clearPlace(leasePath(runDir));
 }
 
 async function ensureKeeper(options: OpenSpaceOptions, userns: boolean): Promise<ProcessRef> {
   const { facts, through } = options;
-  if (facts.keeper !== undefined && isRunning(facts.keeper)) return facts.keeper;
+  if (facts.keeper !== undefined && isRunning(facts.keeper)) return woken(facts.keeper);
   // One that was started by a run that did not live to record it.
   const [known, ...spare] = findOwn(options, 'held');
   for (const ref of [...spare, ...findOwn(options, 'keep')]) await endProcess(ref);
-  if (known !== undefined) return known;
+  if (known !== undefined) return woken(known);
   const inside = spaceOf(facts, through);
   const unshare = programPath('unshare');
   const into = inside === undefined ? [unshare, ...unshareFlags(userns), '--'] : enterMounts(inside, unshare);
   return startHolder(options, 'held', [...into, ...roleArgv(options, 'keep')]);
+}
+
+/** A keeper that was stopped: it does its work by existing, and its namespaces end with it, so it is not replaced. */
+function woken(keeper: ProcessRef): ProcessRef {
+  if (!isWorking(keeper)) signalProcess(keeper, 'SIGCONT');
+  return keeper;
 }
 
 function enterMounts(inside: SpaceRef, unshare: string): readonly string[] {
@@ -92,7 +106,7 @@ async function ensureWatcher(options: OpenSpaceOptions): Promise<ProcessRef> {
   const wanted = [...roleArgv(options, 'watch'), dirname(options.logPath), ...options.expireArgv];
   const found = [...listOf(options.facts.holder).filter(isRunning), ...findOwn(options, 'watch')];
   // One with another command is of an sbx that may no longer be installed where it was.
-  const kept = found.find((ref) => sameWords(commandLineOf(ref.pid), wanted));
+  const kept = found.find((ref) => isWorking(ref) && sameWords(commandLineOf(ref.pid), wanted));
   for (const ref of found) if (ref.pid !== kept?.pid) await endProcess(ref);
   return kept ?? startHolder(options, 'watch', wanted);
 }

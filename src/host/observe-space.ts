@@ -2,12 +2,13 @@
 import type { SandboxObservation } from '../core/observed.ts';
 import type { ProcessRef, SandboxFacts } from '../core/state/facts.ts';
 import { forwardKey } from '../core/uplink-ports.ts';
+import { seeLease } from './lease.ts';
 import { readLinks } from './link-table.ts';
 import { readRules } from './packet-filter.ts';
-import { isRunning } from './processes.ts';
+import { isRunning, isWorking } from './processes.ts';
 import { readRulesMark } from './rules-mark.ts';
 import { spaceOf } from './space-ref.ts';
-import { isAttached, uplinkSocket } from './uplink.ts';
+import { canServe, uplinkSocket } from './uplink.ts';
 import { listForwards } from './uplink-api.ts';
 
 export interface ObserveSpaceOptions {
@@ -22,10 +23,11 @@ export interface ObserveSpaceOptions {
 export async function observeSpace(facts: SandboxFacts, options: ObserveSpaceOptions): Promise<SandboxObservation> {
   const space = spaceOf(facts, options.through);
   // Where namespaces are forbidden there is no keeper, only the watcher of the lease.
-  const keeps = facts.keeper === undefined || isRunning(facts.keeper);
-  const holder = isRunning(facts.holder) && keeps ? 'present' : 'absent';
-  if (space === undefined) return { ...nothing, holder };
-  const uplinkLives = isRunning(facts.uplink) && isAttached(space);
+  const keeps = facts.keeper === undefined || isWorking(facts.keeper);
+  const holder = isWorking(facts.holder) && keeps ? 'present' : 'absent';
+  const lease = await seeLease(options.runDir);
+  if (space === undefined) return { ...nothing, holder, lease };
+  const uplinkLives = canServe(facts.uplink, space);
   const [forwards, links, rules] = await Promise.all([
     uplinkLives ? readForwards(options.runDir) : undefined,
     readLinks(space).catch(asError),
@@ -37,6 +39,7 @@ export async function observeSpace(facts: SandboxFacts, options: ObserveSpaceOpt
   return {
     namespace: 'present',
     holder,
+    lease,
     uplink: forwards === undefined ? 'absent' : 'present',
     rules,
     forwards: forwards ?? [],

@@ -4,6 +4,7 @@ import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, SbxError } from '../core/errors.ts';
 import type { ProcessRef } from '../core/state/facts.ts';
+import { makeWayForFile } from './own-files.ts';
 import { holdsFileIn, isOwnProcess } from './own-process.ts';
 
 let cachedBootId: string | undefined;
@@ -20,6 +21,8 @@ export interface ProcessStat {
   readonly dead: boolean;
   /** Whether it has begun to end: its files, namespaces and words may be gone while it is not yet dead */
   readonly exiting: boolean;
+  /** Whether a signal or a debugger holds it: it does nothing, not even end on SIGTERM */
+  readonly stopped: boolean;
   readonly parent: number;
   /** In clock ticks since boot */
   readonly startTime: string;
@@ -52,6 +55,7 @@ export function parseStat(text: string): ProcessStat {
     dead: state === 'X' || (state === 'Z' && threads <= 1),
     parent: Number(fields[1]),
     exiting: (Number(fields[6]) & exitingFlag) !== 0,
+    stopped: state === 'T' || state === 't',
     startTime: fields[19] ?? '',
   };
 }
@@ -70,6 +74,12 @@ export function isAlive(ref: ProcessRef | undefined): boolean {
 /** Whether exactly this process is there and has not begun to end: what it has can be used. */
 export function isRunning(ref: ProcessRef | undefined): boolean {
   return statOf(ref)?.exiting === false;
+}
+
+/** Whether exactly this process is there and can do something: it has not begun to end, and nobody stopped it. */
+export function isWorking(ref: ProcessRef | undefined): boolean {
+  const stat = statOf(ref);
+  return stat?.exiting === false && !stat.stopped;
 }
 
 function statOf(ref: ProcessRef | undefined): ProcessStat | undefined {
@@ -124,6 +134,7 @@ export async function spawnDetached(
   },
 ): Promise<ProcessRef & { readonly exited: Promise<number | string> }> {
   const [program = '', ...args] = argv;
+  makeWayForFile(options.logPath);
   const log = openSync(options.logPath, 'a', 0o600);
   try {
     const child = underUmask(0o077, () =>
@@ -163,8 +174,11 @@ function underUmask<T>(mask: number, work: () => T): T {
 /** Sends SIGTERM, waits, then SIGKILL; resolves when the process is gone. A pid that was reused is never touched. */
 export async function endProcess(ref: ProcessRef | undefined, graceMs = 2000): Promise<void> {
   if (ref === undefined || !isAlive(ref)) return;
-  signalProcess(ref, 'SIGTERM');
-  if (await waitForEnd(ref, graceMs)) return;
+  // What is stopped hears nothing else.
+  if (statOf(ref)?.stopped !== true) {
+    signalProcess(ref, 'SIGTERM');
+    if (await waitForEnd(ref, graceMs)) return;
+  }
   signalProcess(ref, 'SIGKILL');
   if (!(await waitForEnd(ref, 10_000))) throw new SbxError('SBX6002', `process ${ref.pid} does not end on SIGKILL`);
 }

@@ -1,6 +1,7 @@
 // What sbx remembers of the packet filter that it loaded: in the run folder, so that it goes with the host's memory.
 import { join } from 'node:path';
-import { readTextIfThere, writeFileAtomic } from './files.ts';
+import { readTextIfThere } from './files.ts';
+import { writeOwnFile } from './own-files.ts';
 
 export interface RulesMark {
   /** Digest of what the kernel listed right after loading */
@@ -18,7 +19,8 @@ export function rulesMarkPath(runDir: string): string {
 
 /** The mark, or undefined when there is none or it is damaged: then the rules count as changed. */
 export async function readRulesMark(runDir: string): Promise<RulesMark | undefined> {
-  const text = await readTextIfThere(rulesMarkPath(runDir));
+  // A folder in its place is damage like any other.
+  const text = await readTextIfThere(rulesMarkPath(runDir)).catch(() => undefined);
   if (text === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(text);
@@ -31,7 +33,7 @@ export async function readRulesMark(runDir: string): Promise<RulesMark | undefin
 
 /** Replaces the mark. */
 export async function writeRulesMark(runDir: string, mark: RulesMark): Promise<void> {
-  await writeFileAtomic(rulesMarkPath(runDir), `${JSON.stringify(mark)}\n`);
+  await writeOwnFile(rulesMarkPath(runDir), `${JSON.stringify(mark)}\n`);
 }
 
 function isMark(value: unknown): value is RulesMark {

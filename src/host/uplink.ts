@@ -1,6 +1,5 @@
 // The way out of a namespace: slirp4netns, a network stack in user space, and the host ports that it listens on.
 import { readFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describeError, SbxError } from '../core/errors.ts';
@@ -9,8 +8,9 @@ import type { SandboxAttrs } from '../core/state/attrs.ts';
 import type { ProcessRef } from '../core/state/facts.ts';
 import { forwardKey, type UplinkForward, withInnerPorts } from '../core/uplink-ports.ts';
 import { lastLineOf } from './log-end.ts';
+import { clearPlace } from './own-files.ts';
 import { applyGuard } from './packet-filter.ts';
-import { endProcess, findProcesses, isRunning, spawnDetached } from './processes.ts';
+import { endProcess, findProcesses, isWorking, spawnDetached } from './processes.ts';
 import { programPath } from './programs.ts';
 import type { SpaceRef } from './space-ref.ts';
 import { addForward, type HostForward, listForwards, removeForward } from './uplink-api.ts';
@@ -19,15 +19,15 @@ const readyWithinMs = 10_000;
 /** sockaddr_un has 108 bytes with the closing NUL (unix(7)). */
 const socketPathMax = 107;
 
-/** Starts the uplink unless `current` lives and is attached; resolves when packets can leave. Forwards have to be applied afterwards. Throws SBX6005. */
+/** Starts the uplink unless `current` serves; one that does not answer is ended before. Resolves when packets can leave. Forwards have to be applied afterwards. Throws SBX6005. */
 export async function startUplink(
   space: SpaceRef,
   options: { readonly runDir: string; readonly logPath: string; readonly current?: ProcessRef },
 ): Promise<ProcessRef> {
   const { runDir, logPath, current } = options;
-  if (current !== undefined && isRunning(current) && isAttached(space)) return current;
-  await stopUplink(current, runDir);
   const socketPath = uplinkSocket(runDir);
+  if (current !== undefined && canServe(current, space) && (await answers(socketPath))) return current;
+  await stopUplink(current, runDir);
   if (Buffer.byteLength(socketPath) > socketPathMax)
     throw new SbxError('SBX6005', `the path ${socketPath} is too long for a socket`, { hint: 'Use a shorter --home.' });
   await applyGuard(space);
@@ -54,7 +54,7 @@ export async function stopUplink(current: ProcessRef | undefined, runDir: string
   if (current !== undefined) await endProcess(current);
   const strays = findProcesses((words) => /(^|\/)slirp4netns$/.test(words[0] ?? '') && words.includes(socketPath));
   for (const ref of strays) await endProcess(ref);
-  await rm(socketPath, { force: true });
+  await clearPlace(socketPath);
 }
 
 /** Makes the host ports of the running uplink equal to `attrs.forwards`; those that stay are not touched. Throws SBX6006 naming every port that could not be opened. */
@@ -81,8 +81,13 @@ export function uplinkSocket(runDir: string): string {
   return join(runDir, 'uplink.sock');
 }
 
+/** Whether an uplink that is asked can be expected to answer: it is there, nobody stopped it, and its link is in place. */
+export function canServe(current: ProcessRef | undefined, space: SpaceRef): current is ProcessRef {
+  return isWorking(current) && isAttached(space);
+}
+
 /** Whether the namespace's way out leads over the uplink's link: without a process behind it, the link is gone. */
-export function isAttached(space: SpaceRef): boolean {
+function isAttached(space: SpaceRef): boolean {
   try {
     const routes = readFileSync(`/proc/${space.keeper.pid}/net/route`, 'latin1');
     return routes.includes(`\n${uplink.ifname}\t00000000\t`);

@@ -1,5 +1,5 @@
 // The lease of a sandbox: it ends when the wall clock says so, whatever became of every sbx and of the clock.
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { holds, makeProgramHost, oneVm, type ProgramHost, until, whyNoProgram } from '../support/program-host.ts';
@@ -64,3 +64,37 @@ t.test(
     t.strictSame(watchersOf(host), watchers, 'the same holder watches');
   },
 );
+
+t.test(
+  'a lease that cannot be read is drift, is told in the log, and ends the sandbox when the end read before comes',
+  { skip: whyNoProgram, timeout: 600_000 },
+  async (t) => {
+    const host = await makeProgramHost(t);
+    const moveClock = movableClock(host);
+    const [lease, log] = [join(host.home, 'run'), join(host.home, 'data/shop/holder.log')];
+    host.write(leased);
+    t.equal((await host.sbx('apply', '--auto-approve')).code, 0);
+    const path = join(lease, readdirSync(lease)[0] ?? '', 'lease');
+    writeFileSync(path, 'tomorrow\n');
+    const plan = await host.sbx('plan');
+    t.match(plan.stdout, /lease/, 'the plan says it', plan);
+    t.match(plan.stdout, /damaged/);
+    moveClock(1);
+    await until('the holder said it', () => holds(log, 'cannot be read'));
+    rmSync(path);
+    moveClock(2 * 3600);
+    await until('everything is gone', () => host.leftovers().length === 0);
+    t.notOk(existsSync(host.statePath));
+  },
+);
+
+t.test('a lease that nobody recorded is drift, and goes', { skip: whyNoProgram, timeout: 600_000 }, async (t) => {
+  const host = await makeProgramHost(t);
+  host.write(oneVm);
+  t.equal((await host.sbx('apply', '--auto-approve')).code, 0);
+  const run = join(host.home, 'run');
+  writeFileSync(join(run, readdirSync(run)[0] ?? '', 'lease'), '9999999999\n');
+  t.strictSame(await host.changes(), ['update sandbox']);
+  t.equal((await host.sbx('apply', '--auto-approve')).code, 0);
+  t.strictSame(await host.changes(), []);
+});

@@ -8,7 +8,7 @@ import type { SandboxRecord } from '../../core/state/state.ts';
 import { forwardKey } from '../../core/uplink-ports.ts';
 import type { Performers, StepContext } from '../../engine/provider.ts';
 import { ensureSandboxKeys } from '../../guest/sandbox-keys.ts';
-import { ensurePrivateFolder } from '../../host/files.ts';
+import { ensureOwnFolder } from '../../host/own-files.ts';
 import {
   applyForwards,
   applyRules,
@@ -36,7 +36,7 @@ export function sandboxPerformers(shell: Shell): Pick<Performers, SandboxOps> {
   const { layout } = shell;
   return {
     'sandbox.open': async ({ attrs }, context) => {
-      for (const folder of [layout.dataDir, layout.runDir]) await ensurePrivateFolder(folder);
+      for (const folder of [layout.dataDir, layout.runDir]) ensureOwnFolder(folder);
       await ensureSandboxKeys(layout.keysDir);
       const options = spaceOptions(shell, context);
       return attrs.connectivity === 'namespace' ? await openSpace(options) : await openWatcher(options);

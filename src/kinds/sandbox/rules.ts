@@ -219,6 +219,7 @@ function driftOf(record: SandboxRecord, attrs: SandboxAttrs, seen: SandboxObserv
     drift.push({ address: sandboxAddress, field, recorded: shown('present'), observed: absent, remedy });
   };
   if (seen.holder === 'absent') missing('holder', 'start it again');
+  drift.push(...leaseDrift(record, seen));
   if (record.attrs.connectivity === 'user-net') return drift;
   if (seen.namespace === 'absent') {
     missing('namespace', 'make it again, with all that was in it');
@@ -242,6 +243,18 @@ function driftOf(record: SandboxRecord, attrs: SandboxAttrs, seen: SandboxObserv
     for (const run of runsOf(closed)) missing(portsField(run), 'publish it again');
   }
   return drift;
+}
+
+/** A lease that the holder cannot read, or one that nobody recorded. Its end itself moves with every apply. */
+function leaseDrift(record: SandboxRecord, { lease }: SandboxObservation): readonly Drift[] {
+  if (lease === undefined) return [];
+  const ends = record.attrs.expiresMs !== null;
+  const isSound = ends ? typeof lease === 'number' : lease === 'none' || lease === 'absent';
+  if (isSound) return [];
+  const observed =
+    lease === 'absent' ? absent : shown(typeof lease === 'number' ? new Date(lease).toISOString() : lease);
+  const recorded = ends ? shown('present') : shown('none');
+  return [{ address: sandboxAddress, field: 'lease', recorded, observed, remedy: 'write it again' }];
 }
 
 function repairField(drift: Drift): FieldChange {

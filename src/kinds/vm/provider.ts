@@ -8,7 +8,8 @@ import type { VmObservation } from '../../core/observed.ts';
 import type { VmRecord } from '../../core/state/state.ts';
 import type { Performers, StepContext } from '../../engine/provider.ts';
 import { buildSeed } from '../../guest/seed.ts';
-import { ensurePrivateFolder, writeFileAtomic } from '../../host/files.ts';
+import { writeFileAtomic } from '../../host/files.ts';
+import { ensureOwnFolder } from '../../host/own-files.ts';
 import { ensureTaps, removeTaps, spaceOf } from '../../host/space.ts';
 import type { BuiltImage } from '../../images/cache.ts';
 import { createDisk, growDisk } from '../../images/disks.ts';
@@ -26,15 +27,17 @@ export function vmPerformers(shell: Shell): Pick<Performers, PrepareOps | RunOps
   return { ...preparing(shell), ...running(shell), ...changing(shell) };
 }
 
+/** Folders of a VM, also after somebody removed them. */
+function makeFolders(address: Address, { layout }: Pick<Shell, 'layout'>): void {
+  const paths = layout.vmPaths(address);
+  for (const folder of [paths.data, paths.run]) ensureOwnFolder(folder);
+}
+
 function preparing(shell: Shell): Pick<Performers, PrepareOps> {
   const { layout } = shell;
-  const makeFolders = async (address: Address): Promise<void> => {
-    const paths = layout.vmPaths(address);
-    for (const folder of [paths.data, paths.run]) await ensurePrivateFolder(folder);
-  };
   return {
     'vm.disk-create': async ({ disk, attrs }, context) => {
-      await makeFolders(context.address);
+      makeFolders(context.address, shell);
       const wanted = attrs.disks[disk] ?? bug(`disk ${disk} is not in its VM`);
       const image: Pick<BuiltImage, 'disk'> = wanted.type === 'root' ? await imageOf(attrs.image, shell, context) : {};
       const { path } = diskSpec(context.address, disk, attrs, shell);
@@ -61,7 +64,7 @@ function preparing(shell: Shell): Pick<Performers, PrepareOps> {
       return undefined;
     },
     'vm.seed': async ({ attrs }, context) => {
-      await makeFolders(context.address);
+      makeFolders(context.address, shell);
       const seed = buildSeed(await seedOf(context.address, attrs, shell, context));
       await writeFileAtomic(seedPath(layout.vmPaths(context.address)), seed);
       return undefined;
@@ -97,6 +100,7 @@ function refOf(address: Address, facts: VmRecord['facts'], shell: Pick<Shell, 'l
 function running(shell: Shell): Pick<Performers, RunOps> {
   return {
     'vm.start': async ({ attrs }, context) => {
+      makeFolders(context.address, shell);
       const driver = await shell.driver(attrs.driver);
       const spec = await specOf(context.address, attrs, driver, shell, context);
       const { process } = await driver.start(spec, { enter: entering(context), signal: context.signal });

@@ -1,8 +1,8 @@
 // The VMM's process and its leftovers: found by its exact socket path, ended, cleaned up after.
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ProcessRef } from '../../core/state/facts.ts';
+import { clearPlace } from '../../host/own-files.ts';
 import { isOwnProcess } from '../../host/own-process.ts';
 import { commandLineOf, endProcess, findProcesses, isAlive, refOf } from '../../host/processes.ts';
 import type { VmRef } from '../driver.ts';
@@ -56,5 +56,5 @@ export async function endAndClean(
 /** Removes sockets and marks. Only when no process is left: a live VMM's socket is its one door. */
 export async function removeLeftovers(files: VmFiles): Promise<void> {
   const paths = [files.apiSocket, files.apiLock, files.vsockSocket, files.intent];
-  await Promise.all(paths.map((path) => rm(path, { force: true })));
+  await Promise.all(paths.map(clearPlace));
 }

@@ -1,9 +1,9 @@
 // QEMU processes: found by the socket on their command line, with the files that they leave behind.
 import { existsSync, readFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { errnoOf } from '../../core/errors.ts';
 import type { ProcessRef } from '../../core/state/facts.ts';
 import { readLogEnd } from '../../host/log-end.ts';
+import { clearPlace } from '../../host/own-files.ts';
 import { holdsFileIn, isOwnProcess } from '../../host/own-process.ts';
 import { commandLineOf, findProcesses, isAlive, refOf } from '../../host/processes.ts';
 import type { VmPaths, VmRef } from '../driver.ts';
@@ -29,7 +29,7 @@ export function hasLeftovers(paths: VmPaths): boolean {
 /** Removes what a killed process leaves. */
 export async function removeLeftovers(paths: VmPaths): Promise<void> {
   const { qmp, agent, serial, pid } = qemuFiles(paths);
-  await Promise.all([qmp, agent, serial, pid].map((path) => rm(path, { force: true })));
+  await Promise.all([qmp, agent, serial, pid].map(clearPlace));
 }
 
 /** Last line that QEMU wrote to its standard error after `from` bytes, without time stamp and program name; no warning. */
