@@ -43,7 +43,8 @@ export async function carryOut(
   const refusal = tooHigh(plan, options.maxImpact);
   if (refusal !== undefined) return failWith(context, [refusal]);
   // Steps without changes renew the lease: there is nothing in them to be asked about.
-  if (isEmptyPlan(plan) && plan.steps.length === 0) return emptyEnd(context, plan);
+  const empty = isEmptyPlan(plan) && plan.steps.length === 0;
+  if (empty && planned.records === undefined) return emptyEnd(context, plan);
   if (!isEmptyPlan(plan) && !options.autoApprove) {
     const answer = await approval(context, options.question);
     if (answer !== undefined) return answer;
@@ -113,7 +114,9 @@ async function applyPlan(context: CommandContext, planned: Planned, options: Car
     await view.close();
     if (!applied.ok) return failWith(context, applied.diagnostics);
     warn(context, applied.warnings);
-    sumUp(context, planned.plan, applied.value);
+    if (planned.records !== undefined && applied.value.status === 'complete' && !context.global.json)
+      context.io.stderr.write(`${planned.records}\n`);
+    if (planned.plan.steps.length > 0) sumUp(context, planned.plan, applied.value);
     return exitOfResult(applied.value);
   } finally {
     await view.close();

@@ -9,6 +9,7 @@ import { chooseDriver, type DriverRequest, driverNeeds } from '../core/plan/choo
 import { noOptions, type PlanInputs, type PlanOptions } from '../core/plan/context.ts';
 import type { DriverChoice, Plan } from '../core/plan/plan.ts';
 import { planSandbox } from '../core/plan/planner.ts';
+import { isSame } from '../core/plan/values.ts';
 import type { State, VmRecord, VolumeRecord } from '../core/state/state.ts';
 import { observe } from '../engine/observe.ts';
 import { namespaceSupport, readHostFacts } from '../host/space.ts';
@@ -72,6 +73,16 @@ export async function makePlan(
   const plan = planSandbox(inputs, kindRules);
   if (!plan.ok) return plan;
   return ok({ plan: plan.value, opened: opened.value, shell, inputs, observedAtMs, warnings: opened.warnings });
+}
+
+/** What the state is to say of the sandbox's origin and does not yet, in words for users; undefined when nothing. */
+export function originMoved({ opened, plan }: Pick<MadePlan, 'opened' | 'plan'>): string | undefined {
+  const { sources, snapshot } = opened;
+  const { state } = snapshot;
+  if (state === undefined || sources === undefined || plan.mode === 'destroy') return undefined;
+  if (state.folder !== sources.folder)
+    return `The sandbox was applied from ${state.folder}; it belongs to ${sources.folder} now.`;
+  return isSame(state.files, sources.files) ? undefined : `The sandbox comes from ${sources.files.join(' and ')} now.`;
 }
 
 function vmRecords(state: State | undefined): readonly VmRecord[] {

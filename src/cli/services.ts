@@ -81,6 +81,8 @@ export interface Planned {
   readonly plan: Plan;
   /** Whoever was applying while this was planned */
   readonly busy?: LockHolder;
+  /** What an apply records although nothing changes, in words for users: whose folder or files the sandbox is from now on */
+  readonly records?: string;
   /** Applies exactly this plan. Fails with SBX4001 (lock), SBX3001 (the world moved); failures of steps are in the result. */
   apply(options: ApplyOptions): Promise<Checked<ApplyResult>>;
   /** Writes the plan with what it relied on, mode 0600 */

@@ -68,15 +68,17 @@ function imageServices(workplace: () => Promise<Workplace>): ImageServices {
 async function planned(workplace: Workplace, request: PlanRequest): Promise<Checked<Planned>> {
   if (request.against !== undefined)
     return (await import('./against.ts')).planAgainst(workplace, request, request.against);
-  const { makePlan } = await import('./planning.ts');
+  const { makePlan, originMoved } = await import('./planning.ts');
   const made = await makePlan(workplace, request);
   if (!made.ok) return made;
+  const records = originMoved(made.value);
   const { readLockOwner } = await import('../store/lock.ts');
   const busy = await readLockOwner(made.value.opened.layout.lockPath);
   return ok(
     {
       plan: made.value.plan,
       ...(busy === undefined ? {} : { busy }),
+      ...(records === undefined ? {} : { records }),
       apply: async (options) => (await import('./applying.ts')).applyMade(workplace, request, made.value, options),
       save: async (path) => (await import('./saved-plan.ts')).savePlan(workplace, request, made.value, path),
     },
