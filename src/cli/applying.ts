@@ -71,13 +71,21 @@ async function confirm(
   const hadKey = (await readKey(workplace.home)) !== undefined;
   await ensureKey(workplace.home);
   const fresh = performance.now() - made.observedAtMs < freshMs && snapshot.value.stamp === made.opened.snapshot.stamp;
-  if (fresh && hadKey) return ok(made);
-  const again = await makePlan(workplace, request, signal);
+  // Nothing is ended for its silence before it was looked at again, longer.
+  const patient = endsSilent(request, made);
+  if (fresh && hadKey && !patient) return ok(made);
+  const again = await makePlan(workplace, request, { signal, patient });
   if (!again.ok) return again;
   const moved = whatMoved(made.plan, again.value.plan);
   return moved === undefined
     ? again
     : failed(diagnostic('SBX3001', { detail: moved, hint: 'Look at the new plan with:\nsbx plan' }));
+}
+
+/** Whether a plan may end a VM because it does not answer; who destroys or stops it has other reasons. */
+function endsSilent(request: PlanRequest, { inputs }: MadePlan): boolean {
+  if (request.mode === 'destroy' || request.power?.to === 'stop') return false;
+  return [...inputs.observed.vms.values()].some((vm) => vm.state === 'unresponsive' && vm.atWork !== true);
 }
 
 /** Why a plan is not the one that was shown, in words for users; undefined when it is. */

@@ -36,11 +36,14 @@ export interface MadePlan {
   readonly warnings: readonly Diagnostic[];
 }
 
-/** Makes the plan of a request. The signal ends what may take long, with what it was raised for. */
+/**
+ * Makes the plan of a request. The signal ends what may take long, with what it was raised for. `patient` waits longer for VMMs
+ * that are silent.
+ */
 export async function makePlan(
   workplace: Workplace,
   request: PlanRequest,
-  signal?: AbortSignal,
+  { signal, patient = false }: { readonly signal?: AbortSignal | undefined; readonly patient?: boolean } = {},
 ): Promise<Checked<MadePlan>> {
   // What was applied is removed or stopped as it is recorded: that needs no secrets of the file.
   const needsFile = request.mode === 'apply' && request.power?.to !== 'stop';
@@ -54,7 +57,7 @@ export async function makePlan(
     vmRecords(snapshot.state).length > 0 ? undefined : await choiceOf(workplace, request, opened.value, host);
   if (early?.ok === false) return early;
   const observedAtMs = performance.now();
-  const observed = await observeAll(opened.value, shell, host, workplace, signal);
+  const observed = await observeAll(opened.value, shell, host, workplace, { signal, patient });
   const choice = early ?? (await choiceOf(workplace, request, opened.value, host, observed.vms));
   if (!choice.ok) return choice;
   const options = optionsOf(request, snapshot.state);
@@ -157,7 +160,7 @@ export async function observeAll(
   shell: Shell,
   host: HostFacts,
   workplace: Workplace,
-  signal?: AbortSignal,
+  { signal, patient = false }: { readonly signal?: AbortSignal | undefined; readonly patient?: boolean } = {},
 ): Promise<Observed> {
   const { desired, snapshot } = opened;
   const vms = vmRecords(snapshot.state);
@@ -186,7 +189,7 @@ export async function observeAll(
       });
       return new Map(pairs);
     },
-    vms: () => observeVms(vms, shell),
+    vms: () => observeVms(vms, shell, { patient }),
     host: async () => host,
   });
 }

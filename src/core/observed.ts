@@ -10,8 +10,8 @@ export type VmObservation =
   | { readonly state: 'exited' }
   /** The VMM is gone without a clean end, or its socket is */
   | { readonly state: 'dead'; readonly reason: string }
-  /** A process that does not answer, or answers nonsense */
-  | { readonly state: 'unresponsive'; readonly reason: string }
+  /** A process that does not answer, or answers nonsense; `atWork`: its guest runs or cannot for now, so that it is left alone */
+  | { readonly state: 'unresponsive'; readonly reason: string; readonly atWork?: true }
   | (VmShape & { readonly state: 'running' | 'paused' });
 
 /** What a living VMM says of its VM. */

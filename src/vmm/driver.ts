@@ -70,6 +70,12 @@ export interface Started {
   readonly process: ProcessRef;
 }
 
+/** How to look at a VM. */
+export interface ObserveOptions {
+  /** Waits three times as long for one that is silent: before it is ended for that */
+  readonly patient?: boolean;
+}
+
 /**
  * One kind of VMM. All operations are idempotent or can tell that they already happened; all take their own time limits;
  * a failure is an SbxError with a code SBX5xxx. No operation repeats a request whose outcome it does not know.
@@ -81,7 +87,7 @@ export interface VmmDriver {
   /** Process, create, boot: a guest whose kernel runs. A failure leaves no process and no socket behind. */
   start(spec: VmSpec, context: StartContext): Promise<Started>;
   /** Reads process and socket. Never throws for what a VM can be in; cheap enough for thousands in parallel. */
-  observe(ref: VmRef): Promise<VmObservation>;
+  observe(ref: VmRef, options?: ObserveOptions): Promise<VmObservation>;
   /** Asks the guest to power off, waits `graceMs`, then ends the VMM; at the end no process and no socket is left. */
   stop(ref: VmRef, graceMs: number, signal: AbortSignal): Promise<void>;
   pause(ref: VmRef): Promise<void>;

@@ -15,6 +15,11 @@ function apiSocket(host: ProgramHost): string {
   return `${run}/api.sock`;
 }
 
+/** Pid of the VMM of the only VM. */
+async function vmmOf(host: ProgramHost): Promise<number> {
+  return JSON.parse((await host.sbx('show', 'a', '--json')).stdout).resources[0].record.facts.process.pid;
+}
+
 t.setTimeout(600_000);
 
 const bigger = oneVm.replace('count: 1,', 'count: 3,');
@@ -67,6 +72,34 @@ t.test(
     await setFaults(apiSocket(host), []);
     t.equal((await host.sbx('apply', '--auto-approve')).code, 0);
     t.strictSame(await host.changes(), []);
+  },
+);
+
+t.test(
+  'a VMM that is stopped by a signal is named by the plan, and is ended and started anew',
+  { skip: whyNoProgram, timeout: 600_000 },
+  async (t) => {
+    const host = await makeProgramHost(t);
+    host.write(oneVm);
+    t.equal((await host.sbx('apply', '--auto-approve')).code, 0);
+    // The fake's hub answers for a launcher that is stopped: it is told to be silent as well.
+    const stop = async (): Promise<void> => {
+      process.kill(await vmmOf(host), 'SIGSTOP');
+      await setFaults(apiSocket(host), [{ on: '*', do: 'hang' }]);
+    };
+    await stop();
+    t.match(
+      (await host.sbx('plan')).stdout,
+      /unresponsive: its VMM is stopped by a signal or a debugger \(kill -CONT \d+/,
+    );
+    t.match((await host.sbx('status')).stdout, /unresponsive/);
+    // The one that hangs goes on doing so; the next one is to be well.
+    await setFaults(apiSocket(host), []);
+    t.equal((await host.sbx('apply', '--auto-approve')).code, 0);
+    t.strictSame(await host.changes(), []);
+    await stop();
+    t.equal((await host.sbx('destroy', '--auto-approve')).code, 0);
+    t.strictSame(host.leftovers(), []);
   },
 );
 

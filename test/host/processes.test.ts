@@ -41,12 +41,21 @@ t.test('a line of /proc/PID/stat tells how far a process is', async (t) => {
     `4711 (${name}) ${state} 42 1 1 0 -1 ${flags} 1 2 3 4 5 6 7 8 20 0 ${threads} 0 98765 1 2 3\n`;
   const all = { parent: 42, startTime: '98765' };
   const cases: readonly (readonly [string, string, object])[] = [
-    ['at work', line('qemu-system-x86', 'S', 0x400000, 4), { ...all, dead: false, exiting: false }],
-    ['with a name like a field', line('a) R 1 (b', 'R', 0x400000, 1), { ...all, dead: false, exiting: false }],
-    ['on its way out', line('sh', 'D', 0x400004, 1), { ...all, dead: false, exiting: true }],
-    ['without its first thread', line('qemu-system-x86', 'Z', 0x40000c, 3), { ...all, dead: false, exiting: true }],
-    ['waiting for its parent', line('sh', 'Z', 0x40000c, 1), { ...all, dead: true, exiting: true }],
-    ['taken away', line('sh', 'X', 0x40000c, 0), { ...all, dead: true, exiting: true }],
+    ['at work', line('qemu-system-x86', 'S', 0x400000, 4), { ...all, dead: false, exiting: false, stopped: false }],
+    [
+      'with a name like a field',
+      line('a) R 1 (b', 'R', 0x400000, 1),
+      { ...all, dead: false, exiting: false, stopped: false },
+    ],
+    ['on its way out', line('sh', 'D', 0x400004, 1), { ...all, dead: false, exiting: true, stopped: false }],
+    [
+      'without its first thread',
+      line('qemu-system-x86', 'Z', 0x40000c, 3),
+      { ...all, dead: false, exiting: true, stopped: false },
+    ],
+    ['waiting for its parent', line('sh', 'Z', 0x40000c, 1), { ...all, dead: true, exiting: true, stopped: false }],
+    ['held', line('sh', 'T', 0x400000, 1), { ...all, dead: false, exiting: false, stopped: true }],
+    ['taken away', line('sh', 'X', 0x40000c, 0), { ...all, dead: true, exiting: true, stopped: false }],
   ];
   for (const [name, text, want] of cases) t.strictSame(parseStat(text), want, name);
 });

@@ -78,7 +78,7 @@ export async function startFakeQmp(t: Test, path: string, behaviour: FakeBehavio
 }
 
 function reply(socket: Socket, behaviour: FakeBehaviour, request: FakeRequest, id: unknown): void {
-  const value = behaviour.answer?.(request, socket);
+  const value = behaviour.answer?.({ ...request, id }, socket);
   if (value === silent) return;
   const failed = typeof value === 'object' && value !== null && 'error' in value;
   socket.write(`${JSON.stringify({ ...(failed ? value : { return: value ?? {} }), id })}\r\n`);

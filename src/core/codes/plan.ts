@@ -88,6 +88,12 @@ export const planCodes = {
     summary: 'Still in use',
     meaning: 'The file no longer declares what a VM goes on using, because its lifecycle ignores the change.',
   },
+  SBX3119: {
+    severity: 'error',
+    summary: 'VM cannot be changed now',
+    meaning:
+      'The VM does not answer, but its guest is at work, or the host keeps its VMM from its work. It is not ended for that, and what it has now cannot be read.',
+  },
   SBX3118: {
     severity: 'warning',
     summary: 'VMM could not be tried',

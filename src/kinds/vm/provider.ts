@@ -13,7 +13,7 @@ import { ensureOwnFolder } from '../../host/own-files.ts';
 import { ensureTaps, removeTaps, spaceOf } from '../../host/space.ts';
 import type { BuiltImage } from '../../images/cache.ts';
 import { createDisk, growDisk } from '../../images/disks.ts';
-import type { VmmDriver, VmRef } from '../../vmm/driver.ts';
+import type { ObserveOptions, VmmDriver, VmRef } from '../../vmm/driver.ts';
 import { entering, type Shell, sandboxFacts, spaceIn } from '../shell.ts';
 import { waitForGuestShape } from './guest-shape.ts';
 import { diskSpec, imageOf, ownDiskPath, seedOf, seedPath, specOf } from './spec.ts';
@@ -166,21 +166,27 @@ const observedAtATime = 256;
 export async function observeVms(
   records: readonly VmRecord[],
   shell: Pick<Shell, 'layout' | 'driver'>,
+  options: ObserveOptions = {},
 ): Promise<ReadonlyMap<Address, VmObservation>> {
   const observations = await mapBounded(
     records,
     observedAtATime,
     async (record): Promise<readonly [Address, VmObservation]> => {
       const ref = refOf(record.address, record.facts, shell);
-      return [record.address, await observeOne(record, ref, shell)];
+      return [record.address, await observeOne(record, ref, shell, options)];
     },
   );
   return new Map(observations);
 }
 
-async function observeOne(record: VmRecord, ref: VmRef, shell: Pick<Shell, 'driver'>): Promise<VmObservation> {
+async function observeOne(
+  record: VmRecord,
+  ref: VmRef,
+  shell: Pick<Shell, 'driver'>,
+  options: ObserveOptions,
+): Promise<VmObservation> {
   try {
-    return withoutSeed(await (await shell.driver(record.attrs.driver)).observe(ref));
+    return withoutSeed(await (await shell.driver(record.attrs.driver)).observe(ref, options));
   } catch (error) {
     if (error instanceof SbxError) return { state: 'unresponsive', reason: error.message };
     throw error;

@@ -165,6 +165,13 @@ function change(
   if (fields.length === 0 && forced === undefined) return { steps: [], drift };
   const fresh = boots(found) ? asItBoots(address, attrs, context) : attrs;
   if (fresh !== attrs) return change(subject, fresh, record, observation, context);
+  if (
+    observation.state === 'unresponsive' &&
+    observation.atWork === true &&
+    run.need === 'nothing' &&
+    forced === undefined
+  )
+    return refuseSilent(record, observation.reason, drift, context);
   if (impact === 'replace' || forced !== undefined) return replacement(subject, attrs, record, found, context);
   const { prior, unplugged } = found;
   const { dependsOn } = subject;
@@ -243,6 +250,14 @@ function refuse(record: VmRecord, context: PlanContext, what: string): void {
   context.report(
     diagnostic('SBX3130', { address, detail, hint: 'Set lifecycle.prevent_destroy to false if you mean it.' }),
   );
+}
+
+/** What does not answer can take no change, and what works is not ended for one that it may take in a moment. */
+function refuseSilent({ address }: VmRecord, reason: string, drift: readonly Drift[], context: PlanContext): Outcome {
+  const detail = `${address} is to be changed and does not say what it has now: ${reason}.`;
+  const hint = `Plan again when the host is less busy, or end it and start it anew with:\nsbx restart ${address}`;
+  context.report(diagnostic('SBX3119', { address, detail, hint }));
+  return { steps: [], drift };
 }
 
 /** A power command makes nothing whole and takes nothing away. */

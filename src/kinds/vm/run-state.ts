@@ -42,8 +42,25 @@ export function runStateOf(
     case 'dead':
       return start(record, `dead: ${observation.reason}`, ran);
     case 'unresponsive':
+      if (observation.atWork === true) return leftAlone(record, observation.reason, context, ran);
       return repair('restart', record, `unresponsive: ${observation.reason}`, 'restart', 'it does not answer', ran);
   }
+}
+
+/** A healthy VM on a host that is too busy is not ended for its silence, unless that is asked for. */
+function leftAlone(record: VmRecord, reason: string, context: PlanContext, ran: boolean): RunState {
+  if (restartAsked(record, context))
+    return {
+      need: 'restart',
+      drift: [],
+      fields: [stateField(`unresponsive: ${reason}`, 'running', 'restart', 'asked for')],
+    };
+  const remedy = 'none: it is left alone; sbx restart ends it and starts it anew';
+  return {
+    need: 'nothing',
+    fields: [],
+    drift: ran ? [driftOf(record, 'running', `unresponsive: ${reason}`, remedy)] : [],
+  };
 }
 
 function restartAsked(record: VmRecord, context: PlanContext): boolean {

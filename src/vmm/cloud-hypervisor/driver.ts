@@ -48,7 +48,7 @@ export function createCloudHypervisorDriver(
         limits,
         ...(options.env === undefined ? {} : { env: options.env }),
       }),
-    observe: (ref) => observe(ref, limits.observeMs),
+    observe: (ref, options) => observe(ref, limits.observeMs, options),
     stop: (ref, graceMs, signal) => stop(ref, graceMs, signal, limits),
     pause: (ref) => setState(ref, 'vm.pause', 'Paused'),
     resume: (ref) => setState(ref, 'vm.resume', 'Running'),

@@ -3,16 +3,29 @@ import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoOf } from '../../core/errors.ts';
 import type { VmObservation } from '../../core/observed.ts';
 import { bootId, isAlive, isEnding, waitForEnd } from '../../host/processes.ts';
-import type { VmRef } from '../driver.ts';
+import type { ObserveOptions, VmRef } from '../driver.ts';
+import { isAtWork, noteSilence, patienceFor, unresponsive, watch } from '../silence.ts';
 import { describeRefusal, kindOfRefusal, toRefusal } from './api-error.ts';
 import { apiSocketOf, filesOf, type VmFiles } from './argv.ts';
 import { toVmShape } from './convert.ts';
 import { findProcess, findServing } from './process.ts';
 import { describeRead, infoOf, readPatiently } from './session.ts';
 
-/** What the VM is in now. Never throws for that; one connection, no process is looked at while the socket answers. */
-export async function observe(ref: VmRef, timeoutMs: number): Promise<VmObservation> {
-  const read = await readPatiently(apiSocketOf(ref.paths), '/api/v1/vm.info', timeoutMs);
+/**
+ * What the VM is in now. Never throws for that; one connection, no process is looked at while the socket answers. A silence that
+ * was waited for before is not waited for again, unless `patient` asks for a longer look.
+ */
+export async function observe(
+  ref: VmRef,
+  timeoutMs: number,
+  { patient = false }: ObserveOptions = {},
+): Promise<VmObservation> {
+  const socket = apiSocketOf(ref.paths);
+  const watched = watch(() => findProcess(ref));
+  const limitMs = patient ? timeoutMs * 3 : patienceFor(socket, timeoutMs);
+  const read = await readPatiently(socket, '/api/v1/vm.info', limitMs, watched.signal);
+  const seen = watched.end();
+  noteSilence(socket, read.type === 'timeout' && !isAtWork(seen));
   switch (read.type) {
     case 'reply':
       return fromReply(read.status, read.text);
@@ -21,6 +34,7 @@ export async function observe(ref: VmRef, timeoutMs: number): Promise<VmObservat
     case 'refused':
       return withDeadSocket(ref);
     case 'timeout':
+      return unresponsive(describeRead(read, timeoutMs), seen);
     case 'garbled':
     case 'failed':
       return { state: 'unresponsive', reason: describeRead(read, timeoutMs) };

@@ -21,6 +21,8 @@ export type SocketRead =
 
 export interface ReadLimits {
   readonly timeoutMs: number;
+  /** Ends the wait as the limit does */
+  readonly signal?: AbortSignal;
   /** Largest reply that is taken, in `bytes`; default 4 MiB */
   readonly maxBytes?: number;
 }
@@ -41,6 +43,7 @@ export function readSocket(socketPath: string, path: string, limits: ReadLimits)
       resolve(result);
     };
     const timer = setTimeout(() => finish({ type: 'timeout' }), limits.timeoutMs);
+    limits.signal?.addEventListener('abort', () => finish({ type: 'timeout' }), { once: true });
     // Written at once: node sends it when connected. Never half-closed: the VMM takes that for a hang-up.
     socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n`);
     const look = (ended: boolean): SocketRead | undefined => {

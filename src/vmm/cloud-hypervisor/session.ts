@@ -63,13 +63,21 @@ export async function withSession<T>(ref: VmRef, limits: Limits, work: (session:
 }
 
 /** GET over a socket that may be full or restarting its listener: tries again while it says so, until the limit. */
-export async function readPatiently(socketPath: string, path: string, timeoutMs: number): Promise<SocketRead> {
+export async function readPatiently(
+  socketPath: string,
+  path: string,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<SocketRead> {
   const deadline = performance.now() + timeoutMs;
   let busy: SocketRead | undefined;
   // Broken connections in a row mean more than a full listener: a few tries, then it is the answer.
   for (let pauseMs = 5, tries = 0; ; pauseMs = Math.min(pauseMs * 2, 100), tries += 1) {
     const remaining = Math.max(1, deadline - performance.now());
-    const result = await readSocket(socketPath, path, { timeoutMs: remaining });
+    const result = await readSocket(socketPath, path, {
+      timeoutMs: remaining,
+      ...(signal === undefined ? {} : { signal }),
+    });
     // When a later try runs out of time, what the earlier ones said tells more.
     if (result.type !== 'busy') return result.type === 'timeout' ? (busy ?? result) : result;
     busy = result;

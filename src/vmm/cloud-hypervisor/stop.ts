@@ -1,8 +1,9 @@
 // Ending a VM: the power button, then the VMM's own shutdown, then signals. At the end no process and no socket is left.
 import { isSbxError, SbxError } from '../../core/errors.ts';
 import type { ProcessRef } from '../../core/state/facts.ts';
-import { isAlive, waitForEnd } from '../../host/processes.ts';
+import { isAlive, readStat, waitForEnd } from '../../host/processes.ts';
 import type { VmRef } from '../driver.ts';
+import { isAtWork, patienceFor, watch } from '../silence.ts';
 import { filesOf } from './argv.ts';
 import { endAndClean, findProcess } from './process.ts';
 import { type Limits, type Session, withSession } from './session.ts';
@@ -15,8 +16,11 @@ export async function stop(ref: VmRef, graceMs: number, signal: AbortSignal, lim
   const files = filesOf(ref.paths);
   const process = findProcess(ref);
   if (process !== undefined) {
-    const short = { ...limits, requestMs: Math.min(limits.requestMs, answerMs) };
+    const requestMs = patienceFor(files.apiSocket, Math.min(limits.requestMs, answerMs));
+    const short = { ...limits, requestMs };
     await withSession(ref, short, async (session) => {
+      // What is stopped cannot answer.
+      if (readStat(process.pid)?.stopped === true) return;
       const answers = graceMs === 0 || (await powerOff(session, process, graceMs, signal));
       if (answers && isAlive(process)) await shutDownVmm(session, process);
     });
@@ -24,18 +28,36 @@ export async function stop(ref: VmRef, graceMs: number, signal: AbortSignal, lim
   await endAndClean(files, [process, ref.process], { search: false });
 }
 
-/** Presses the power button and waits; false when the VMM does not answer. A paused guest hears nothing, so it is resumed first. */
+/** Presses the power button and waits; false when the VMM does not answer. One at work on a busy host is asked again while the grace lasts. */
 async function powerOff(session: Session, process: ProcessRef, graceMs: number, signal: AbortSignal): Promise<boolean> {
+  const deadline = performance.now() + graceMs;
+  for (;;) {
+    const watched = watch(() => process);
+    const pressed = await press(session).finally(() => watched.end());
+    if (pressed === 'pressed') break;
+    if (pressed === 'refused') return true;
+    if (!isAtWork(watched.end()) || performance.now() >= deadline) return false;
+    if (signal.aborted) throw interrupted(signal);
+  }
+  await waitUnlessAborted(process, deadline - performance.now(), signal);
+  return true;
+}
+
+/** A paused guest hears nothing, so it is resumed first. A VM that cannot be asked is ended the hard way, whatever the reason. */
+async function press(session: Session): Promise<'pressed' | 'refused' | 'silent'> {
   try {
     const { state } = await session.info();
     if (state === 'Paused') await session.client.put('vm.resume', undefined, session.limits.requestMs);
     await session.client.put('vm.power-button', undefined, session.limits.requestMs);
+    return 'pressed';
   } catch (error) {
-    // A VM that cannot be asked is ended the hard way, whatever the reason; asking a mute VMM again only takes time.
-    return isSbxError(error) && error.code === 'SBX5002';
+    // Asking a mute VMM again only takes time.
+    return isSbxError(error) && error.code === 'SBX5002' ? 'refused' : 'silent';
   }
-  await waitUnlessAborted(process, graceMs, signal);
-  return true;
+}
+
+function interrupted(signal: AbortSignal): SbxError {
+  return new SbxError('SBX5003', 'interrupted while the guest was powering off', { cause: signal.reason });
 }
 
 async function shutDownVmm(session: Session, process: ProcessRef): Promise<void> {
@@ -51,9 +73,7 @@ async function shutDownVmm(session: Session, process: ProcessRef): Promise<void>
 async function waitUnlessAborted(process: ProcessRef, graceMs: number, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + graceMs;
   while (performance.now() < deadline) {
-    if (signal.aborted) {
-      throw new SbxError('SBX5003', 'interrupted while the guest was powering off', { cause: signal.reason });
-    }
+    if (signal.aborted) throw interrupted(signal);
     if (await waitForEnd(process, Math.min(200, deadline - performance.now()))) return;
   }
 }

@@ -37,6 +37,15 @@ export interface QmpOptions {
    * we give up waiting, QEMU still reads what was sent once the other client leaves.
    */
   readonly eager?: boolean;
+  /** Breaks the connection off */
+  readonly signal?: AbortSignal;
+}
+
+/** No greeting or no answer in time: somebody listens, or the kernel does for a QEMU that does not. */
+export class QmpTimeout extends SbxError {
+  constructor(message: string) {
+    super('SBX5003', message);
+  }
 }
 
 interface Pending {
@@ -53,6 +62,7 @@ const lineLimit = 16 * 1024 * 1024;
 export async function connectQmp(path: string, options: QmpOptions = {}): Promise<QmpConnection> {
   const timeoutMs = options.timeoutMs ?? 5000;
   const wire = openWire(path);
+  options.signal?.addEventListener('abort', () => wire.socket.destroy(), { once: true });
   const connection = toConnection(wire, timeoutMs);
   if (options.eager === true) return connection;
   try {
@@ -70,8 +80,9 @@ export async function queryQmp(
   path: string,
   requests: readonly QmpRequest[],
   timeoutMs: number,
+  signal?: AbortSignal,
 ): Promise<readonly QmpReply[]> {
-  const connection = await connectQmp(path, { timeoutMs, eager: true });
+  const connection = await connectQmp(path, { timeoutMs, eager: true, ...(signal === undefined ? {} : { signal }) });
   try {
     const [, ...replies] = await connection.ask([{ execute: 'qmp_capabilities' }, ...requests]);
     return replies;
@@ -171,7 +182,7 @@ async function withLimit<T>(work: Promise<T>, timeoutMs: number, wire: Wire, wha
     timer = setTimeout(() => {
       // Whatever comes later would be taken for the answer to something else.
       wire.socket.destroy();
-      reject(new SbxError('SBX5003', `QEMU ${what} within ${timeoutMs} ms (${wire.path})`));
+      reject(new QmpTimeout(`QEMU ${what} within ${timeoutMs} ms (${wire.path})`));
     }, timeoutMs);
   });
   try {

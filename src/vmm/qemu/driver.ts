@@ -17,7 +17,7 @@ export function createQemuDriver(capabilities: Capabilities, limits: QemuLimits 
     capabilities,
     consoleCmdline: 'console=ttyS0',
     start: (spec, context) => startQemu(spec, capabilities, context, limits),
-    observe: (ref) => observeQemu(ref, limits.observeMs),
+    observe: (ref, options) => observeQemu(ref, limits.observeMs, options),
     stop: (ref, graceMs, signal) => stopQemu(ref, graceMs, signal, limits),
     pause: (ref) => withQmp(ref, limits, async (connection) => void (await connection.must('stop'))),
     resume: (ref) => withQmp(ref, limits, async (connection) => void (await connection.must('cont'))),

@@ -3,7 +3,7 @@
 export interface QemuLimits {
   /** Spawn to an answering socket, in `ms` */
   readonly startMs: number;
-  /** Answers to an observation; another client may hold the socket for about a second, in `ms` */
+  /** Answers to an observation; another client may hold the socket for about a second, in `ms`. A plan is to be told within five */
   readonly observeMs: number;
   /** Greeting and each answer of an operation, in `ms` */
   readonly askMs: number;
@@ -17,7 +17,7 @@ export interface QemuLimits {
 
 export const defaultLimits: QemuLimits = {
   startMs: 60_000,
-  observeMs: 10_000,
+  observeMs: 5000,
   askMs: 30_000,
   releaseMs: 20_000,
   stallMs: 30_000,

@@ -2,33 +2,57 @@
 import { describeError, errnoOf, isSbxError } from '../../core/errors.ts';
 import type { VmObservation } from '../../core/observed.ts';
 import { bootId, isEnding, waitForEnd } from '../../host/processes.ts';
-import type { VmRef } from '../driver.ts';
-import { queryQmp } from './client.ts';
+import type { ObserveOptions, VmRef } from '../driver.ts';
+import { isAtWork, noteSilence, patienceFor, type Seen, unresponsive, watch } from '../silence.ts';
+import { QmpTimeout, queryQmp } from './client.ts';
 import { shapeRequests, toShape, toStatus } from './convert.ts';
 import { qemuFiles } from './layout.ts';
 import { hasLeftovers, lastWords, processOf } from './process.ts';
 
-/** Observes a VM; whatever it is in is an answer. */
-export async function observeQemu(ref: VmRef, timeoutMs: number): Promise<VmObservation> {
-  if (processOf(ref) === undefined) return withoutProcess(ref);
+/**
+ * Observes a VM; whatever it is in is an answer. The socket is asked first: only where nobody listens do processes tell, since
+ * those of other pid namespaces are not seen. A silence that was waited for before is not waited for again.
+ */
+export async function observeQemu(
+  ref: VmRef,
+  timeoutMs: number,
+  { patient = false }: ObserveOptions = {},
+): Promise<VmObservation> {
+  const socket = qemuFiles(ref.paths).qmp;
+  const watched = watch(() => processOf(ref));
+  const limitMs = patient ? timeoutMs * 3 : patienceFor(socket, timeoutMs);
   try {
-    const [first, ...rest] = await queryQmp(
-      qemuFiles(ref.paths).qmp,
-      [{ execute: 'query-status' }, ...shapeRequests],
-      timeoutMs,
-    );
+    const questions = [{ execute: 'query-status' }, ...shapeRequests];
+    const [first, ...rest] = await queryQmp(socket, questions, limitMs, watched.signal);
+    noteSilence(socket, false);
     return fromStatus(toStatus(first), toShape(rest));
   } catch (error) {
-    // It may have ended while it was asked, or be about to.
-    const process = processOf(ref);
-    if (process === undefined || (await isEnding(process))) return withoutProcess(ref);
-    const errno = isSbxError(error) ? errnoOf(error.cause) : undefined;
-    if (errno !== 'ENOENT' && errno !== 'ECONNREFUSED') return { state: 'unresponsive', reason: describeError(error) };
+    return await withoutAnswer(ref, error, watched.end(), timeoutMs);
+  } finally {
+    watched.end();
+  }
+}
+
+async function withoutAnswer(
+  ref: VmRef,
+  error: unknown,
+  seen: Seen | undefined,
+  timeoutMs: number,
+): Promise<VmObservation> {
+  // It may have ended while it was asked, or be about to.
+  const process = processOf(ref);
+  if (process === undefined || (await isEnding(process))) return withoutProcess(ref);
+  const errno = isSbxError(error) ? errnoOf(error.cause) : undefined;
+  if (errno === 'ENOENT' || errno === 'ECONNREFUSED') {
     // It removes its socket a moment before it ends.
     return (await waitForEnd(process, 1000))
       ? withoutProcess(ref)
       : { state: 'dead', reason: 'QEMU runs, but its socket is gone' };
   }
+  if (!(error instanceof QmpTimeout) && seen?.activity !== 'stopped')
+    return { state: 'unresponsive', reason: describeError(error) };
+  noteSilence(qemuFiles(ref.paths).qmp, !isAtWork(seen));
+  return unresponsive(`QEMU does not answer within ${timeoutMs} ms`, seen);
 }
 
 /** QEMU removes its files at every clean end, and a panicked guest is held: files that stayed tell of a crash. */

@@ -1,8 +1,9 @@
 // Ending a VM: the power button and the guest agent, then QEMU's own quit, then signals; no process, no file stays.
 import { isSbxError } from '../../core/errors.ts';
 import type { ProcessRef } from '../../core/state/facts.ts';
-import { endProcess, waitForEnd } from '../../host/processes.ts';
+import { endProcess, readStat, waitForEnd } from '../../host/processes.ts';
 import type { VmRef } from '../driver.ts';
+import { isAtWork, patienceFor, watch } from '../silence.ts';
 import { connectQmp, type QmpConnection } from './client.ts';
 import { toStatus } from './convert.ts';
 import { qemuFiles } from './layout.ts';
@@ -17,7 +18,9 @@ const quitMs = 3000;
 export async function stopQemu(ref: VmRef, graceMs: number, signal: AbortSignal, limits: QemuLimits): Promise<void> {
   const process = processOf(ref);
   if (process !== undefined) {
-    if (!(await powerOff(ref, process, graceMs, signal, limits))) await end(ref, process);
+    // What is stopped hears neither button nor quit.
+    if (readStat(process.pid)?.stopped === true) await endProcess(process);
+    else if (!(await powerOff(ref, process, graceMs, signal, limits))) await end(ref, process);
   }
   await removeLeftovers(ref.paths);
 }
@@ -36,7 +39,11 @@ async function powerOff(
   const deadline = performance.now() + graceMs;
   for (let round = 0; performance.now() < deadline; round += 1) {
     signal.throwIfAborted();
-    const pressed = await talk(ref, limits.observeMs, press);
+    const watched = watch(() => process);
+    const pressed = await talk(ref, patienceFor(qemuFiles(ref.paths).qmp, limits.observeMs), press);
+    // Who is at work on a busy host hears the button later: as long as the grace lasts.
+    const busy = isAtWork(watched.end());
+    if (pressed === undefined && busy) continue;
     if (pressed === undefined) return waitForEnd(process, 0);
     if (round === 1) await askAgent(ref, limits);
     if (await waitForEnd(process, Math.min(limits.pressMs, deadline - performance.now()))) return true;
@@ -56,7 +63,9 @@ async function press(connection: QmpConnection): Promise<boolean | undefined> {
 }
 
 async function end(ref: VmRef, process: ProcessRef): Promise<void> {
-  const asked = await talk(ref, quitMs, (connection) => connection.ask([{ execute: 'quit' }]));
+  const asked = await talk(ref, patienceFor(qemuFiles(ref.paths).qmp, quitMs), (connection) =>
+    connection.ask([{ execute: 'quit' }]),
+  );
   if (asked !== undefined && (await waitForEnd(process, quitMs))) return;
   await endProcess(process, quitMs);
 }

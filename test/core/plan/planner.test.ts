@@ -185,6 +185,33 @@ for (const { name, seen, drift, want, op } of broken) {
   });
 }
 
+const atWork: VmObservation = { state: 'unresponsive', reason: 'no answer, but its vCPUs are at work', atWork: true };
+
+t.test('a VM that is silent at its work is left alone, and the plan says so', async (t) => {
+  const plan = mustPlan({ from: seenAs(world, 'web', atWork), to: shop });
+  t.strictSame(plan.changes, []);
+  t.strictSame(plan.steps, []);
+  t.match(plan.drift, [{ field: 'state', observed: { value: /at work/ }, remedy: /left alone/ }]);
+});
+
+t.test('a VM that is silent at its work is ended when that is asked for', async (t) => {
+  const from = seenAs(world, 'web', atWork);
+  const web = addressOf('vm.web');
+  const restart = { targets: [web], only: true, restart: [web] };
+  t.strictSame(mustPlan({ from, to: shop, options: restart }).changes.map(changeLine), [
+    'update vm.web restart: state',
+  ]);
+  const replace = { replace: [web] };
+  t.match(mustPlan({ from, to: shop, options: replace }).changes.map(changeLine), [/^replace vm.web/]);
+});
+
+t.test('a VM that is silent at its work takes no change', async (t) => {
+  const bigger = shop.replace(/memory: 256MiB$/m, 'memory: 320MiB');
+  t.not(bigger, shop);
+  const plan = planOf({ from: seenAs(world, 'web', atWork), to: bigger });
+  t.match(plan, { ok: false, diagnostics: [{ code: 'SBX3119' }] });
+});
+
 t.test('a VM that powered off is done where the file says keep', async (t) => {
   const keep = shop.replace('depends_on: { db: ready }', 'depends_on: { db: ready }\n    on_exit: keep');
   const plan = mustPlan({ from: seenAs(applied(keep), 'web', { state: 'exited' }), to: keep });

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import t from 'tap';
+import { refOf } from '../../../src/host/processes.ts';
 import { type Fault, setFaults } from '../../fakes/cloud-hypervisor/install.ts';
 import { fakeVm } from '../../support/fake-vm.ts';
 
@@ -258,4 +259,18 @@ t.test('releases below 39 are not given kernels that they cannot boot', async (t
   const { driver, spec, context } = await fakeVm(t, { VERSION: '38.0' });
   const bzImage = { ...spec, kernel: spec.disks[0]?.path ?? '' };
   await t.rejects(driver.start(bzImage, context), { code: 'SBX5007', message: /ELF form/ });
+});
+
+t.test('a VMM that is stopped by a signal is told at once, and ended at once', async (t) => {
+  // Whoever waited for the limits would not see the end of the test.
+  const { driver, start } = await fakeVm(t, {}, { observeMs: 3_600_000, requestMs: 3_600_000 });
+  const ref = await start();
+  const { pid = 0 } = ref.process ?? {};
+  process.kill(pid, 'SIGSTOP');
+  const reason = `its VMM is stopped by a signal or a debugger (kill -CONT ${pid} lets it go on)`;
+  // The fake's hub answers for it, and a hub cannot be stopped for one VMM.
+  await setFaults(`${ref.paths.run}/api.sock`, [{ on: '*', do: 'hang' }]);
+  t.strictSame(await driver.observe(ref), { state: 'unresponsive', reason });
+  await driver.stop(ref, 3_600_000, new AbortController().signal);
+  t.equal(refOf(pid), undefined);
 });

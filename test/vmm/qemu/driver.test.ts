@@ -121,13 +121,15 @@ t.test('QEMU under emulation', { skip: cannotBoot() }, async (t) => {
     );
   });
 
-  await t.test('a QEMU that hangs is unresponsive, and is stopped all the same', async (t) => {
-    const impatient = createQemuDriver(detected.capabilities, { ...defaultLimits, observeMs: 500 });
+  await t.test('a QEMU that is stopped by a signal is told at once, and is ended all the same', async (t) => {
+    // Whoever waited for the limits would not see the end of the test.
+    const patient = createQemuDriver(detected.capabilities, { ...defaultLimits, observeMs: 3_600_000 });
     const spec = vmIn(t);
     const ref = { paths: spec.paths, ...(await driver.start(spec, context)) };
     process.kill(ref.process.pid, 'SIGSTOP');
-    t.match(await impatient.observe(ref), { state: 'unresponsive', reason: /within 500 ms/ });
-    await impatient.stop(ref, 60_000, never);
+    const reason = `its VMM is stopped by a signal or a debugger (kill -CONT ${ref.process.pid} lets it go on)`;
+    t.strictSame(await patient.observe(ref), { state: 'unresponsive', reason });
+    await patient.stop(ref, 3_600_000, never);
     t.equal(refOf(ref.process.pid), undefined);
   });
 

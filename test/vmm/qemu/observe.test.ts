@@ -1,6 +1,7 @@
 // What an observation makes of answers; the socket is played by the test, the process by one with the right words.
 import { spawn } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { ProcessRef } from '../../../src/core/state/facts.ts';
@@ -24,12 +25,18 @@ const answers: Readonly<Record<string, unknown>> = {
 const answered = (status: string) => (request: FakeRequest) =>
   request.execute === 'query-status' ? { status } : answers[request.execute];
 
-/** A VM whose process idles, with the word on its command line by which it is known. */
-async function idleVm(t: Test): Promise<VmRef & { readonly process: ProcessRef }> {
+/** A process that waits on a pipe for ever, and uses no time at all. */
+function idling(first: string): readonly string[] {
+  return ['sh', '-c', `${first}read -r _`];
+}
+
+/** A VM whose process idles, with the word on its command line by which it is known; with a program of its own, one that does something. */
+async function idleVm(t: Test, program = idling('')): Promise<VmRef & { readonly process: ProcessRef }> {
   const folder = shortFolder(t);
   const paths = { run: join(folder, 'run'), data: join(folder, 'data') };
   for (const path of Object.values(paths)) mkdirSync(path);
-  const child = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60000)', qmpWord(paths)], { stdio: 'ignore' });
+  const [file = '', ...args] = program;
+  const child = spawn(file, [...args, qmpWord(paths)], { stdio: ['pipe', 'ignore', 'ignore'] });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   t.teardown(async () => {
     child.kill('SIGKILL');
@@ -147,4 +154,44 @@ t.test('a guest that gives no memory back is asked no further, and the size it h
   const limits = { ...defaultLimits, stallMs: 300 };
   await t.rejects(resizeQemuMemory(ref, 2000, limits), { code: 'SBX5005', message: /the guest has .* of memory/ });
   t.equal(requested, 3000);
+});
+
+const working =
+  "require('fs').writeFileSync('/proc/self/comm', 'CPU 0/TCG'); setInterval(() => { for (let i = 0; i < 1e5; i++); }, 20)";
+
+t.test('a silent QEMU whose guest runs is at work, one whose vCPUs do nothing is not', async (t) => {
+  const busy = await idleVm(t, [process.execPath, '-e', working]);
+  await startFakeQmp(t, qemuFiles(busy.paths).qmp, { answer: () => silent });
+  t.strictSame(await observeQemu(busy, 2000), {
+    state: 'unresponsive',
+    reason: 'QEMU does not answer within 2000 ms, but its vCPUs are at work',
+    atWork: true,
+  });
+  const hanging = await idleVm(t, idling('echo "CPU 0/TCG" >/proc/$$/comm; '));
+  await startFakeQmp(t, qemuFiles(hanging.paths).qmp, { answer: () => silent });
+  const hangs = { state: 'unresponsive', reason: 'QEMU does not answer within 1000 ms, and its vCPUs do nothing' };
+  t.strictSame(await observeQemu(hanging, 1000), hangs);
+  t.strictSame(await observeQemu(hanging, 1000, { patient: true }), hangs, 'the same words after a longer look');
+});
+
+t.test('a silence is waited for once, unless it is looked at again on purpose', async (t) => {
+  const ref = await idleVm(t);
+  await startFakeQmp(t, qemuFiles(ref.paths).qmp, { answer: () => silent });
+  t.match(await observeQemu(ref, 1000), { reason: /within 1000 ms/ });
+  // Whoever waited for it again would not see the end of the test.
+  t.match(await observeQemu(ref, 3_600_000), { reason: /within 3600000 ms/ });
+});
+
+t.test('a QEMU that answers late is seen by a patient look', async (t) => {
+  const ref = await idleVm(t);
+  const late = (request: FakeRequest, socket: Socket): unknown => {
+    setTimeout(() => {
+      if (!socket.destroyed)
+        socket.write(`${JSON.stringify({ return: answered('running')(request) ?? {}, id: request.id })}\n`);
+    }, 1500);
+    return silent;
+  };
+  await startFakeQmp(t, qemuFiles(ref.paths).qmp, { answer: late });
+  t.match(await observeQemu(ref, 1000), { state: 'unresponsive' });
+  t.match(await observeQemu(ref, 1000, { patient: true }), { state: 'running' });
 });
