@@ -11,16 +11,17 @@ import { applyPlan } from '../engine/apply.ts';
 import type { ApplyResult } from '../engine/events.ts';
 import { ensurePrivateFolder } from '../host/files.ts';
 import { performersOf } from '../kinds/performers.ts';
-import { statesDir } from '../store/home.ts';
+import { type SandboxLayout, statesDir } from '../store/home.ts';
 import { homeFailure } from '../store/home-failure.ts';
 import { openJournal } from '../store/journal-file.ts';
-import { ensureKey, keyedHash, readKey } from '../store/key.ts';
+import { ensureKey, type HomeKey, keyedHash, readKey, soundKey } from '../store/key.ts';
 import { writeKnown } from '../store/known-file.ts';
 import { acquireLock } from '../store/lock.ts';
+import { keepReserve, withReserve } from '../store/reserve.ts';
 import { readSnapshot } from '../store/snapshot.ts';
 import { removeState, settleJournal, writeState } from '../store/state-file.ts';
 import { commandName, commandWords, userWords } from './command-words.ts';
-import { type MadePlan, makePlan } from './planning.ts';
+import { isRemoval, type MadePlan, makePlan } from './planning.ts';
 import type { ApplyOptions, PlanRequest } from './services.ts';
 import type { Workplace } from './session.ts';
 import { sbxVersion } from './version.ts';
@@ -45,7 +46,7 @@ export async function applyMade(
   if (!lock.ok) return lock;
   try {
     const current = await confirm(workplace, request, made, options.signal);
-    return current.ok ? await carryOut(workplace, current.value, options) : current;
+    return current.ok ? await carryOut(workplace, current.value, options, isRemoval(request)) : current;
   } finally {
     lock.value.release();
   }
@@ -68,8 +69,10 @@ async function confirm(
 ): Promise<Checked<MadePlan>> {
   const snapshot = await readSnapshot(made.opened.layout);
   if (!snapshot.ok) return snapshot;
-  const hadKey = (await readKey(workplace.home)) !== undefined;
-  await ensureKey(workplace.home);
+  // What only takes away needs no key, neither a sound one nor room for a new one.
+  const removal = isRemoval(request);
+  const hadKey = removal || (await readKey(workplace.home)) !== undefined;
+  if (!removal) await ensureKey(workplace.home);
   const fresh = performance.now() - made.observedAtMs < freshMs && snapshot.value.stamp === made.opened.snapshot.stamp;
   // Nothing is ended for its silence before it was looked at again, longer.
   const patient = endsSilent(request, made);
@@ -107,25 +110,35 @@ export function whatMoved(shown: Plan, now: Plan): string | undefined {
   return 'The file, its variables or this host changed since the plan was made.';
 }
 
-async function carryOut(workplace: Workplace, made: MadePlan, options: ApplyOptions): Promise<Checked<ApplyResult>> {
+async function carryOut(
+  workplace: Workplace,
+  made: MadePlan,
+  options: ApplyOptions,
+  removal: boolean,
+): Promise<Checked<ApplyResult>> {
   const { plan, opened, shell, inputs } = made;
   const { layout, snapshot } = opened;
-  if (workplace.known.changed) await rememberHost(workplace);
-  const prior = await settleJournal(layout, snapshot);
-  const key = await ensureKey(workplace.home);
+  const withRoom = <T>(work: () => Promise<T>): Promise<T> => (removal ? withReserve(layout, work) : work());
+  if (!removal) await prepare(workplace, layout);
+  const prior = await withRoom(() => settleJournal(layout, snapshot));
+  const key = removal ? await soundKey(workplace.home) : await ensureKey(workplace.home);
   const header = headerOf(made, prior);
-  const journal = await openJournal(layout, {
-    type: 'open',
-    format_version: 1,
-    command: commandName(process.argv.slice(2)),
-    pid: process.pid,
-    atMs: Date.now(),
-    ...header,
-  });
+  const journal = await openJournal(
+    layout,
+    {
+      type: 'open',
+      format_version: 1,
+      command: commandName(process.argv.slice(2)),
+      pid: process.pid,
+      atMs: Date.now(),
+      ...header,
+    },
+    { reserved: removal },
+  );
   const resources = new Map<Address, ResourceRecord>(
     (prior?.resources ?? []).map((record) => [record.address, record]),
   );
-  const outputs = recordedOutputs(inputs, (text) => keyedHash(key, text));
+  const outputs = outputsToRecord(inputs, prior, key);
   let result: ApplyResult;
   try {
     const { emit, parallelism, signal, onFailure, timeoutMs } = options;
@@ -153,11 +166,29 @@ async function carryOut(workplace: Workplace, made: MadePlan, options: ApplyOpti
     resources: [...resources.values()],
     outputs: complete ? outputs : (prior?.outputs ?? {}),
   };
-  await writeState(layout, state);
+  await withRoom(() => writeState(layout, state));
   await (await import('./image-usage.ts')).releaseCopies(layout.home, prior, state);
   // As if nothing had ever been applied: after a destroy, and after a first apply that was rolled back.
   if (resources.size === 0 && (plan.mode === 'destroy' || prior === undefined)) await removeState(layout);
+  // What was cut off it, or a state that has grown: where there is no room now, the next apply that finds some does it.
+  else await keepReserve(layout, Buffer.byteLength(JSON.stringify(state))).catch(() => undefined);
   return ok(result, made.warnings);
+}
+
+/** Outputs of the file; without a sound key, which only a removal goes on without, those that are recorded. */
+function outputsToRecord(
+  inputs: MadePlan['inputs'],
+  prior: State | undefined,
+  key: HomeKey | undefined,
+): State['outputs'] {
+  if (key !== undefined) return recordedOutputs(inputs, (text) => keyedHash(key, text));
+  return inputs.mode === 'destroy' ? {} : (prior?.outputs ?? {});
+}
+
+/** What is done before anything is recorded, but not by a removal, which is to work on a full disk. */
+async function prepare(workplace: Workplace, layout: SandboxLayout): Promise<void> {
+  if (workplace.known.changed) await rememberHost(workplace);
+  await keepReserve(layout).catch(homeFailure(`keep room for a removal in ${layout.reservePath}`));
 }
 
 async function rememberHost(workplace: Workplace): Promise<void> {

@@ -58,11 +58,10 @@ async function openByFile(
   if (!layout.ok) return layout;
   const [snapshot, reservations] = await Promise.all([readSnapshot(layout.value), readReservations(workplace.home)]);
   if (!snapshot.ok) return snapshot;
-  if (!reservations.ok) return reservations;
   const { state } = snapshot.value;
   const foreign = state === undefined || takeOver ? undefined : await checkFolder(state, sources.folder);
   if (foreign !== undefined) return failed(foreign);
-  const reserved = new Map([...reservations.value].filter(([, who]) => who !== layout.value.id));
+  const reserved = new Map([...reservations.reserved].filter(([, who]) => who !== layout.value.id));
   let taken: ReadonlySet<string> | undefined;
   const allocations = allocationsOf(state, {
     reserved,
@@ -76,10 +75,14 @@ async function openByFile(
   if (!desired.ok) {
     // What was applied can be looked at and removed without the values, secrets among them, that its file asks for.
     if (needsFile || state === undefined) return desired;
-    return ok({ layout: layout.value, snapshot: snapshot.value, sources, reserved }, warnings);
+    return ok({ layout: layout.value, snapshot: snapshot.value, sources, reserved }, [
+      ...(warnings ?? []),
+      ...reservations.warnings,
+    ]);
   }
   return ok({ layout: layout.value, snapshot: snapshot.value, desired: desired.value, sources, reserved }, [
     ...(warnings ?? []),
+    ...reservations.warnings,
     ...desired.warnings,
   ]);
 }

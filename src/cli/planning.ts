@@ -19,7 +19,7 @@ import { observeSandbox, vmProcesses } from '../kinds/sandbox/provider.ts';
 import type { Shell } from '../kinds/shell.ts';
 import { observeVms } from '../kinds/vm/provider.ts';
 import { observeVolume } from '../kinds/volume/provider.ts';
-import { keyedHash, readKey } from '../store/key.ts';
+import { keyedHash, readKey, soundKey } from '../store/key.ts';
 import { recordedCapabilities } from '../vmm/index.ts';
 import { type Opened, openSandbox } from './loading.ts';
 import type { PlanRequest } from './services.ts';
@@ -46,7 +46,7 @@ export async function makePlan(
   { signal, patient = false }: { readonly signal?: AbortSignal | undefined; readonly patient?: boolean } = {},
 ): Promise<Checked<MadePlan>> {
   // What was applied is removed or stopped as it is recorded: that needs no secrets of the file.
-  const needsFile = request.mode === 'apply' && request.power?.to !== 'stop';
+  const needsFile = !isRemoval(request);
   const opened = await openSandbox(workplace, { needsFile, takeOver: request.takeOver });
   if (!opened.ok) return opened;
   const { desired, layout, snapshot, reserved } = opened.value;
@@ -62,7 +62,7 @@ export async function makePlan(
   if (!choice.ok) return choice;
   const options = optionsOf(request, snapshot.state);
   if (!options.ok) return options;
-  const key = await readKey(workplace.home);
+  const key = await (needsFile ? readKey : soundKey)(workplace.home);
   const inputs: PlanInputs = {
     mode: request.mode,
     observed,
@@ -86,6 +86,11 @@ export function originMoved({ opened, plan }: Pick<MadePlan, 'opened' | 'plan'>)
   if (state.folder !== sources.folder)
     return `The sandbox was applied from ${state.folder}; it belongs to ${sources.folder} now.`;
   return isSame(state.files, sources.files) ? undefined : `The sandbox comes from ${sources.files.join(' and ')} now.`;
+}
+
+/** Whether a request only takes away what was applied: that needs no file, no secrets and no key, and works on a full disk. */
+export function isRemoval(request: Pick<PlanRequest, 'mode' | 'power'>): boolean {
+  return request.mode === 'destroy' || request.power?.to === 'stop';
 }
 
 function vmRecords(state: State | undefined): readonly VmRecord[] {

@@ -87,6 +87,8 @@ export interface SandboxLayout extends SandboxName {
   readonly statePath: string;
   readonly journalPath: string;
   readonly lockPath: string;
+  /** Room for the journal of its removal, see reserve.ts */
+  readonly reservePath: string;
   readonly backupsDir: string;
   /** Disks, seeds, logs and keys; goes with the sandbox */
   readonly dataDir: string;
@@ -142,6 +144,7 @@ export function sandboxLayout(home: Home, sandbox: SandboxName): Checked<Sandbox
     statePath: join(states, `${id}.json`),
     journalPath: join(states, `${id}.journal`),
     lockPath: join(states, `${id}.lock`),
+    reservePath: join(states, `${id}.reserve`),
     backupsDir: join(home.state, 'backups', id),
     dataDir,
     runDir,

@@ -1,19 +1,21 @@
 // host.json: what the sandboxes of a home share. Today the ports of the host that they publish.
 import { dirname, join } from 'node:path';
 import { type Checked, failed, ok } from '../core/checked.ts';
-import { diagnostic } from '../core/diagnostic.ts';
+import { type Diagnostic, diagnostic } from '../core/diagnostic.ts';
+import { errnoOf } from '../core/errors.ts';
 import { type HostPort, portIndex } from '../core/host-ports.ts';
-import { readTextIfThere, writeFileAtomic } from '../host/files.ts';
+import { readTextIfThere } from '../host/files.ts';
+import { writeOwnFile } from '../host/own-files.ts';
 import { type Home, hostFilePath } from './home.ts';
 import { homeFailure } from './home-failure.ts';
-import { listLayouts } from './list.ts';
+import { listLayouts, listSandboxes } from './list.ts';
 import { acquireLock } from './lock.ts';
 
 type Reservations = ReadonlyMap<string, string>;
 
 /**
  * Reserves ports for a sandbox, beside those it has. SBX4010 when another sandbox has one of them, and then none is
- * reserved; SBX4011 when host.json is damaged; SBX4001 when it stays locked. Entries of sandboxes without state go.
+ * reserved; SBX4001 when it stays locked. Entries of sandboxes without state go.
  */
 export async function reservePorts(home: Home, sandboxId: string, ports: readonly HostPort[]): Promise<Checked<void>> {
   return change(home, sandboxId, (reserved) => {
@@ -36,20 +38,24 @@ export async function releasePorts(home: Home, sandboxId: string, ports?: readon
   );
 }
 
-/** Reserved ports, `hostIp:hostPort/protocol` → sandbox id, of sandboxes that have a state. Writes nothing. */
-export async function readReservations(home: Home): Promise<Checked<Reservations>> {
-  const read = await readHostFile(home);
-  return read.ok && read.value.size > 0 ? ok(await living(home, read.value)) : read;
+/** Reserved ports, `hostIp:hostPort/protocol` → sandbox id, of sandboxes that have a state. Writes nothing. Warns of a damaged file (SBX4011). */
+export async function readReservations(home: Home): Promise<{
+  readonly reserved: Reservations;
+  readonly warnings: readonly Diagnostic[];
+}> {
+  const { reserved, damage } = await readHostFile(home);
+  const warnings = damage === undefined ? [] : [damage];
+  return { reserved: reserved.size > 0 ? await living(home, reserved) : reserved, warnings };
 }
 
-/** Reservations of sandboxes that are gone. Writes nothing; a damaged file has none. */
+/** Reservations of sandboxes that are gone. Writes nothing. */
 export async function staleReservations(
   home: Home,
 ): Promise<readonly { readonly port: string; readonly sandbox: string }[]> {
   const read = await readHostFile(home);
-  if (!read.ok || read.value.size === 0) return [];
-  const kept = await living(home, read.value);
-  return [...read.value].flatMap(([port, sandbox]) => (kept.has(port) ? [] : [{ port, sandbox }]));
+  if (read.reserved.size === 0) return [];
+  const kept = await living(home, read.reserved);
+  return [...read.reserved].flatMap(([port, sandbox]) => (kept.has(port) ? [] : [{ port, sandbox }]));
 }
 
 /** `127.0.0.1:8080/tcp` */
@@ -69,12 +75,12 @@ async function change(
   if (!lock.ok) return lock;
   try {
     const read = await readHostFile(home);
-    if (!read.ok) return read;
-    const before = await living(home, read.value, sandboxId);
+    const before = await living(home, read.reserved, sandboxId);
     const after = to(before);
     if (!after.ok) return after;
     const text = formatHostFile(after.value);
-    if (text !== formatHostFile(read.value)) await writeFileAtomic(path, text).catch(homeFailure(`write ${path}`));
+    if (read.damage !== undefined || text !== formatHostFile(read.reserved))
+      await writeOwnFile(path, text).catch(homeFailure(`write ${path}`));
     return ok(undefined);
   } finally {
     lock.value.release();
@@ -87,13 +93,31 @@ async function living(home: Home, reserved: Reservations, own?: string): Promise
   return new Map([...reserved].filter(([, id]) => id === own || ids.has(id)));
 }
 
-async function readHostFile(home: Home): Promise<Checked<Reservations>> {
+/** What the file says; when it is damaged, what the states say, which have every port that was published. */
+async function readHostFile(home: Home): Promise<{ readonly reserved: Reservations; readonly damage?: Diagnostic }> {
   const path = hostFilePath(home);
-  const text = await readTextIfThere(path);
+  const text = await readTextIfThere(path).catch((error: unknown) => {
+    // A folder in its place is damage like any other.
+    if (errnoOf(error) === 'EISDIR') return '';
+    throw error;
+  });
   const ports = text === undefined ? {} : parsePorts(text);
-  if (ports !== undefined) return ok(new Map(Object.entries(ports)));
-  const hint = `When no sbx is at work it may be deleted; running sandboxes reserve again at their next apply:\nrm ${path}`;
-  return failed(diagnostic('SBX4011', { detail: `${path} is not as sbx wrote it.`, hint }));
+  if (ports !== undefined) return { reserved: new Map(Object.entries(ports)) };
+  const damage = diagnostic('SBX4011', {
+    detail: `${path} is not as sbx wrote it; the states of this home tell which ports are reserved.`,
+    hint: 'The next apply that publishes a port, and every destroy, writes it anew.',
+  });
+  return { reserved: await publishedPorts(home), damage };
+}
+
+async function publishedPorts(home: Home): Promise<Reservations> {
+  const ports: (readonly [string, string])[] = [];
+  for (const { layout, snapshot } of await listSandboxes(home)) {
+    for (const record of snapshot.ok ? (snapshot.value.state?.resources ?? []) : [])
+      if (record.kind === 'sandbox')
+        ports.push(...record.attrs.forwards.map((forward) => [portKey(forward), layout.id] as const));
+  }
+  return new Map(ports);
 }
 
 function parsePorts(text: string): Record<string, string> | undefined {

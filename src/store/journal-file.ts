@@ -8,6 +8,7 @@ import { formatRecords, type JournalHeader } from '../core/state/journal-text.ts
 import { syncFolder } from '../host/files.ts';
 import type { SandboxLayout } from './home.ts';
 import { homeError, homeFailure } from './home-failure.ts';
+import { isFull, withReserve } from './reserve.ts';
 
 export interface Journal {
   /**
@@ -21,14 +22,19 @@ export interface Journal {
 
 /**
  * Makes the journal of an apply with its header, durable at return. The lock must be held and an older journal
- * folded into the state before (`settleJournal`): a journal that is there is a failure.
+ * folded into the state before (`settleJournal`): a journal that is there is a failure. `reserved` takes room from the
+ * sandbox's reserve when the disk is full.
  */
-export async function openJournal(layout: SandboxLayout, header: JournalHeader): Promise<Journal> {
+export async function openJournal(
+  layout: SandboxLayout,
+  header: JournalHeader,
+  { reserved = false }: { readonly reserved?: boolean } = {},
+): Promise<Journal> {
   const { O_APPEND, O_CREAT, O_EXCL, O_WRONLY } = constants;
-  const file = await open(layout.journalPath, O_APPEND | O_CREAT | O_EXCL | O_WRONLY, 0o600).catch(
-    homeFailure(`make the journal ${layout.journalPath}`),
-  );
-  const journal = new JournalFile(file, layout.journalPath);
+  const withRoom = <T>(work: () => Promise<T>): Promise<T> => (reserved ? withReserve(layout, work) : work());
+  const make = () => open(layout.journalPath, O_APPEND | O_CREAT | O_EXCL | O_WRONLY, 0o600);
+  const file = await withRoom(make).catch(homeFailure(`make the journal ${layout.journalPath}`));
+  const journal = new JournalFile(file, layout.journalPath, withRoom);
   try {
     await journal.append([header]);
     await syncFolder(dirname(layout.journalPath));
@@ -52,9 +58,14 @@ class JournalFile implements Journal {
   #writing: Promise<void> | undefined;
   #failure: SbxError | undefined;
 
-  constructor(file: FileHandle, path: string) {
+  readonly #withRoom: (work: () => Promise<void>) => Promise<void>;
+  /** Bytes that were written whole */
+  #length = 0;
+
+  constructor(file: FileHandle, path: string, withRoom: (work: () => Promise<void>) => Promise<void>) {
     this.#file = file;
     this.#path = path;
+    this.#withRoom = withRoom;
   }
 
   append(records: readonly JournalRecord[]): Promise<void> {
@@ -94,7 +105,16 @@ class JournalFile implements Journal {
   }
 
   async #write(text: string): Promise<void> {
-    await this.#file.appendFile(text);
-    await this.#file.datasync();
+    await this.#withRoom(async () => {
+      try {
+        await this.#file.appendFile(text);
+        await this.#file.datasync();
+      } catch (error) {
+        // What was written before the disk was full would stand torn before what comes next.
+        if (isFull(error)) await this.#file.truncate(this.#length);
+        throw error;
+      }
+    });
+    this.#length += Buffer.byteLength(text);
   }
 }

@@ -24,6 +24,11 @@ export async function readKey(home: Home): Promise<HomeKey | undefined> {
   return key as HomeKey;
 }
 
+/** The key where one can be read: for what must work without it, such as a removal. Writes nothing. */
+export async function soundKey(home: Home): Promise<HomeKey | undefined> {
+  return await readKey(home).catch(() => undefined);
+}
+
 /** The key; made, mode 0600, when there is none. Two who make it at once get the same. Throws SBX4008, SBX4024. */
 export async function ensureKey(home: Home): Promise<HomeKey> {
   const found = await readKey(home);

@@ -45,7 +45,7 @@ export async function acquireLock(path: string, request: LockRequest): Promise<C
   for (let pauseMs = 20, tries = 0; ; pauseMs = Math.min(pauseMs * 2, 200), tries++) {
     request.signal?.throwIfAborted();
     const fd = await tryLock(path);
-    if (fd !== undefined) return ok(heldLock(fd, path, request.owner));
+    if (fd !== undefined) return ok(heldLock(fd, request.owner));
     const owner = await readLockOwner(path);
     if (tries === 0) request.onWait?.(owner);
     const leftMs = deadline - performance.now();
@@ -126,10 +126,10 @@ function isStillThere(fd: number, path: string): boolean {
   }
 }
 
-function heldLock(fd: number, path: string, owner: LockRequest['owner']): Lock {
+function heldLock(fd: number, owner: LockRequest['owner']): Lock {
   let held = true;
   const self = refOf(process.pid);
-  if (self !== undefined) writeNote(fd, path, { process: self, ...owner, sinceMs: Date.now() });
+  if (self !== undefined) writeNote(fd, { process: self, ...owner, sinceMs: Date.now() });
   return {
     release() {
       if (!held) return;
@@ -140,13 +140,13 @@ function heldLock(fd: number, path: string, owner: LockRequest['owner']): Lock {
   };
 }
 
-function writeNote(fd: number, path: string, note: OwnerNote): void {
+/** The lock holds without it: on a full disk, where something is to be removed, nobody can say who is at work. */
+function writeNote(fd: number, note: OwnerNote): void {
   try {
     ftruncateSync(fd, 0);
     writeSync(fd, JSON.stringify(note), 0);
-  } catch (cause) {
-    closeSync(fd);
-    throw homeError(`write the lock ${path}`, cause);
+  } catch {
+    // Whoever waits is told of "another process".
   }
 }
 

@@ -9,6 +9,7 @@ import { ensurePrivateFolder, temporaryOf, writeFileAtomic } from '../host/files
 import { keepBackup, pruneBackups } from './backups.ts';
 import { type SandboxLayout, statesDir } from './home.ts';
 import { homeFailure } from './home-failure.ts';
+import { dropReserve } from './reserve.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /**
@@ -49,6 +50,7 @@ export async function removeState(layout: SandboxLayout): Promise<void> {
   // Of a write that was killed.
   await rm(temporaryOf(layout.statePath), { force: true }).catch(fail);
   await rm(layout.backupsDir, { force: true, recursive: true }).catch(fail);
+  await dropReserve(layout).catch(fail);
   await rm(layout.lockPath, { force: true }).catch(fail);
 }
 

@@ -1,10 +1,10 @@
 // A disk that is full or read-only: nothing is lost, what cannot be written is said before anything is done, and with room again
 // the next apply finishes.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { holds, makeProgramHost, oneVm, type ProgramHost, until, whyNoProgram } from '../support/program-host.ts';
-import { processesOf, type Run, runProgram } from '../support/sandbox-host.ts';
+import { processesOf, processesSaying, type Run, runProgram } from '../support/sandbox-host.ts';
 import { noMount, smallDisk } from '../support/small-disk.ts';
 
 t.setTimeout(600_000);
@@ -90,5 +90,51 @@ t.test(
       t.match(stderr, /SBX4008/);
     }
     t.notOk(existsSync(host.statePath));
+  },
+);
+
+const leasedNat = oneVm
+  .replace('name: shop', 'name: shop\nexpires: 1h')
+  .replace('mode: isolated', 'mode: nat')
+  .replace('networks: { lan: {} } }', 'networks: { lan: { ports: ["auto:80"] } } }');
+
+t.test('on a full disk stop and destroy work, one after the other', { skip, timeout: 600_000 }, async (t) => {
+  const disk = smallDisk(t, 8 * 1024);
+  const host = await makeProgramHost(t, { home: join(disk.folder, 'h') });
+  host.write(leasedNat);
+  t.equal((await host.sbx('apply', '--auto-approve')).code, 0);
+  disk.fill();
+  const stopped = await host.sbx('stop', 'a');
+  t.equal(stopped.code, 0, 'stop', stopped);
+  disk.fill();
+  const destroyed = await host.sbx('destroy', '--auto-approve');
+  t.equal(destroyed.code, 0, 'destroy', destroyed);
+  t.strictSame(host.leftovers(), []);
+});
+
+t.test(
+  'on a full disk the lease ends a sandbox, and gc removes an expired one',
+  { skip, timeout: 600_000 },
+  async (t) => {
+    for (const how of ['lease', 'gc'] as const) {
+      const disk = smallDisk(t, 8 * 1024);
+      const host = await makeProgramHost(t, { home: join(disk.folder, 'h') });
+      host.write(leasedNat);
+      t.equal((await host.sbx('apply', '--auto-approve')).code, 0);
+      const run = join(host.home, 'run');
+      const lease = join(run, readdirSync(run)[0] ?? '', 'lease');
+      // In place, as the room of its page is there.
+      writeFileSync(lease, '1000000000\n', { flag: 'r+' });
+      disk.fill();
+      const watchers = processesSaying(host.home, 'holder.sh watch');
+      if (how === 'lease') for (const { pid } of watchers) process.kill(pid, 'SIGCONT');
+      else {
+        for (const { pid } of watchers) process.kill(pid, 'SIGKILL');
+        const gc = await host.sbx('gc', '--auto-approve');
+        t.equal(gc.code, 0, 'gc', gc);
+      }
+      await until(`${how}: everything is gone`, () => host.leftovers().length === 0);
+      t.notOk(existsSync(host.statePath));
+    }
   },
 );

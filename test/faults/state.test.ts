@@ -1,5 +1,5 @@
 // A state that is newer, cut, edited or lost; two applies at once; a reboot of the host: nothing is lost, and it is said what is so.
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { holds, killQuietly, makeProgramHost, oneVm, until, whyNoProgram } from '../support/program-host.ts';
@@ -139,5 +139,31 @@ t.test(
     t.equal((await host.sbx('destroy', '--auto-approve')).code, 0);
     t.equal((await host.sbx('gc', '--auto-approve')).code, 0);
     t.strictSame(host.leftovers(), []);
+  },
+);
+
+t.test(
+  'a damaged key or host file stops no stop and no destroy, and a damaged host file no apply',
+  options,
+  async (t) => {
+    const host = await makeProgramHost(t);
+    host.write(oneVm);
+    const [key, hostFile] = [join(host.home, 'key'), join(host.home, 'host.json')];
+    for (const harm of [(path: string) => writeFileSync(path, ''), (path: string) => mkdirSync(path)]) {
+      t.equal((await host.sbx('apply', '--auto-approve')).code, 0);
+      rmSync(hostFile, { force: true });
+      harm(hostFile);
+      const plan = await host.sbx('plan');
+      t.match(plan.stderr, /SBX4011/, 'a plan tells', plan);
+      t.equal((await host.sbx('apply', '--auto-approve')).code, 0);
+      rmSync(key);
+      harm(key);
+      t.match((await host.sbx('plan')).stderr, /SBX4024/);
+      const stopped = await host.sbx('stop', 'a');
+      t.equal(stopped.code, 0, 'stop', stopped);
+      const destroyed = await host.sbx('destroy', '--auto-approve');
+      t.equal(destroyed.code, 0, 'destroy', destroyed);
+      rmSync(key, { recursive: true });
+    }
   },
 );

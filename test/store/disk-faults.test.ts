@@ -85,7 +85,7 @@ t.test('everything that plan and status read works on a read-only disk', { skip:
   const snapshot = await readSnapshot(layout);
   t.match(snapshot, { ok: true, value: { unfinished: true, state: replay(state, records) } });
   t.match(await listSandboxes(layout.home), [{ snapshot: { ok: true } }]);
-  t.match(await readReservations(layout.home), { ok: true, value: new Map([['127.0.0.1:80/tcp', 'shop']]) });
+  t.match(await readReservations(layout.home), { reserved: new Map([['127.0.0.1:80/tcp', 'shop']]) });
   t.strictSame(await readKey(layout.home), key);
   t.equal(await readLockOwner(layout.lockPath), undefined);
 

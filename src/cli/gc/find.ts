@@ -199,8 +199,8 @@ async function orphanedVolumes({ home, known, spared }: Survey, purge: boolean):
 async function leftFiles({ home, known }: Survey): Promise<readonly Garbage[]> {
   const states = await entriesOf(statesDir(home));
   const locks = states.flatMap((name): readonly Garbage[] => {
-    // The lock, and a state that was never put in its place.
-    const id = /^(?:(.+)\.lock|\.(.+)\.json\.tmp)$/.exec(name)?.slice(1).join('');
+    // The lock, the room for a removal, and a state that was never put in its place.
+    const id = /^(?:(.+)\.(?:lock|reserve)|\.(.+)\.json\.tmp)$/.exec(name)?.slice(1).join('');
     if (id === undefined || parseSandboxId(id) === undefined || known.has(id)) return [];
     return [{ type: 'file', path: join(statesDir(home), name), sandbox: id }];
   });

@@ -139,7 +139,10 @@ async function removeAgreed(
   const still = new Set(now.found.map(garbageKey));
   const agreed = approved.filter((garbage) => still.has(garbageKey(garbage)));
   const rank = (garbage: Garbage): number =>
-    garbage.type === 'process' ? roleOrder.indexOf(garbage.role) : roleOrder.length;
+    garbage.type === 'process'
+      ? roleOrder.indexOf(garbage.role)
+      : // Ports are written down: what makes room for that comes before.
+        roleOrder.length + (garbage.type === 'port' ? 1 : 0);
   for (const garbage of agreed.toSorted((a, b) => rank(a) - rank(b))) {
     await removeOne(workplace, garbage);
     removed.push(garbage);

@@ -59,9 +59,10 @@ export const stateCodes = {
     meaning: 'Another sandbox of this home publishes the same port of the host.',
   },
   SBX4011: {
-    severity: 'error',
+    severity: 'warning',
     summary: 'Host file is damaged',
-    meaning: 'host.json of the home, which holds reserved ports, cannot be read. It may be deleted when no apply runs.',
+    meaning:
+      'host.json of the home, which holds reserved ports, cannot be read. The states of the home tell the ports instead, and it is written anew.',
   },
   SBX4012: {
     severity: 'error',

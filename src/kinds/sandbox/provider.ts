@@ -22,6 +22,7 @@ import {
   writeLease,
 } from '../../host/space.ts';
 import { releasePorts, reservePorts } from '../../store/host-file.ts';
+import { isFull } from '../../store/reserve.ts';
 import { type Shell, sandboxFacts, spaceIn } from '../shell.ts';
 
 type SandboxOps =
@@ -77,8 +78,11 @@ export function sandboxPerformers(shell: Shell): Pick<Performers, SandboxOps> {
     },
     'sandbox.close': async (_action, context) => {
       await closeSpace(spaceOptions(shell, context));
-      await releasePorts(layout.home, layout.id);
       for (const folder of [layout.runDir, layout.dataDir]) await rm(folder, { recursive: true, force: true });
+      // After what makes room. On a disk that is full all the same, ports of a sandbox without a state count as free.
+      await releasePorts(layout.home, layout.id).catch((error: unknown) => {
+        if (!isFull(error)) throw error;
+      });
       return undefined;
     },
   };
