@@ -82,7 +82,7 @@ async function planned(workplace: Workplace, request: PlanRequest): Promise<Chec
       apply: async (options) => (await import('./applying.ts')).applyMade(workplace, request, made.value, options),
       save: async (path) => (await import('./saved-plan.ts')).savePlan(workplace, request, made.value, path),
     },
-    made.warnings,
+    made.value.warnings,
   );
 }
 
