@@ -22,6 +22,10 @@ export const globalSpecs = {
   home: word('--home <folder>', 'folder for everything that sbx keeps (SBX_HOME)'),
   allowPath: words('--allow-path <folder>', 'folder outside its own that a file may name files in; repeatable'),
   allowPublicPorts: flag('--allow-public-ports', 'let a file publish ports beyond 127.0.0.1'),
+  allowHostLoopback: flag(
+    '--allow-host-loopback',
+    'let guests reach services on 127.0.0.1 of this host, where there are no namespaces to keep them from it',
+  ),
 } satisfies Record<string, OptionSpec<unknown>>;
 
 type RawGlobals = { readonly [K in keyof typeof globalSpecs]: ReturnType<(typeof globalSpecs)[K]['parse']> };
@@ -50,6 +54,7 @@ export function globalOptions(
     ...(home === undefined ? {} : { home: isAbsolute(home) ? home : resolve(cwd, home) }),
     allowPaths: raw.allowPath.map((path) => resolve(cwd, path)),
     allowPublicPorts: raw.allowPublicPorts,
+    allowHostLoopback: raw.allowHostLoopback,
     cwd,
     version: sbxVersion,
   };

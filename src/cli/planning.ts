@@ -60,7 +60,7 @@ export async function makePlan(
   const observed = await observeAll(opened.value, shell, host, workplace, { signal, patient });
   const choice = early ?? (await choiceOf(workplace, request, opened.value, host, observed.vms));
   if (!choice.ok) return choice;
-  const options = optionsOf(request, snapshot.state);
+  const options = optionsOf(request, snapshot.state, workplace.options);
   if (!options.ok) return options;
   const key = await (needsFile ? readKey : soundKey)(workplace.home);
   const inputs: PlanInputs = {
@@ -200,8 +200,18 @@ export async function observeAll(
 }
 
 /** Options of the planner; start, stop and restart become holds on the VMs that they name. */
-function optionsOf(request: PlanRequest, state: State | undefined): Checked<PlanOptions> {
-  const base = { ...noOptions, targets: request.targets, replace: request.replace, purge: request.purge };
+function optionsOf(
+  request: PlanRequest,
+  state: State | undefined,
+  { allowHostLoopback }: Workplace['options'],
+): Checked<PlanOptions> {
+  const base = {
+    ...noOptions,
+    targets: request.targets,
+    replace: request.replace,
+    purge: request.purge,
+    allowHostLoopback,
+  };
   if (request.power === undefined) return ok(base);
   const { to, vms } = request.power;
   const records = vmRecords(state);

@@ -19,7 +19,7 @@ export async function savePlan(
   path: string,
 ): Promise<void> {
   const { sources, snapshot } = made.opened;
-  const { vmm, instance, allowPaths, allowPublicPorts } = workplace.options;
+  const { vmm, instance, allowPaths, allowPublicPorts, allowHostLoopback } = workplace.options;
   const saved: SavedPlan = {
     format_version: 1,
     plan: made.plan,
@@ -32,6 +32,7 @@ export async function savePlan(
     ...(instance === undefined ? {} : { instance }),
     allowPaths,
     allowPublicPorts,
+    allowHostLoopback,
   };
   await writePlanFile(path, saved, workplace.home);
 }
@@ -76,6 +77,7 @@ async function workplaceOf(workplace: Workplace, saved: SavedPlan): Promise<Work
     ...(saved.vmm === undefined ? {} : { vmm: saved.vmm }),
     allowPaths: saved.allowPaths,
     allowPublicPorts: saved.allowPublicPorts,
+    allowHostLoopback: saved.allowHostLoopback,
   };
   return await openWorkplace(again, workplace.surroundings);
 }

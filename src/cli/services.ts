@@ -38,6 +38,7 @@ export interface GlobalOptions {
   /** Absolute folders that a file may name files in, beside its own */
   readonly allowPaths: readonly string[];
   readonly allowPublicPorts: boolean;
+  readonly allowHostLoopback: boolean;
   /** Gives the whole of standard input, the same at every call; for the file named `-` */
   readonly stdin?: () => Promise<Checked<string>>;
   /** Working directory, absolute */

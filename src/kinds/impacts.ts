@@ -149,6 +149,12 @@ export const impactTable = {
         why: 'guests learn of the gateway at their next boot',
         through: 'nft at once, the seed at the next boot',
       },
+      userNet: {
+        when: 'without a namespace',
+        impact: 'restart',
+        why: 'the VMM itself closes or opens it',
+        through: newProcess,
+      },
     },
   },
   'vms.*.image': { schema: '/$defs/vm/properties/image', cases: rowsOfImage },

@@ -31,6 +31,7 @@ export interface SavedPlan {
   readonly instance?: string;
   readonly allowPaths: readonly string[];
   readonly allowPublicPorts: boolean;
+  readonly allowHostLoopback: boolean;
 }
 
 /** The file: the plan beside its seal. */

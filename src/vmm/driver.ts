@@ -45,6 +45,8 @@ export interface NicSpec {
     /** The VMM's own user network (QEMU only) */
     | {
         readonly type: 'user';
+        /** Nothing leads out of it: neither to the world nor to this host. Ports lead in all the same */
+        readonly isolated: boolean;
         readonly forwards: readonly PublishedPort[];
         /** The guest's own address, so that the user network takes its subnet; else 10.0.2.0/24 with DHCP */
         readonly guest?: { readonly ip: string; readonly prefix: number; readonly gateway: string };

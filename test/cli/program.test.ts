@@ -110,6 +110,7 @@ t.test('global options work before and after the command, and repeatable ones ar
     home: '/work/shop/h',
     allowPaths: ['/work/data'],
     allowPublicPorts: false,
+    allowHostLoopback: false,
     cwd: '/work/shop',
     version: '0.0.0',
   });

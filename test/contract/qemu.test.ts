@@ -34,7 +34,7 @@ t.test('QEMU', { skip: cannotBoot(), timeout: 15 * 60_000 }, async (t) => {
     kernel: image.kernel,
     ...(image.initrd === undefined ? {} : { initrd: image.initrd }),
     cmdline: image.cmdline,
-    nic: (id, mac) => ({ id, mac, connection: { type: 'user', forwards: [] } }),
+    nic: (id, mac) => ({ id, mac, connection: { type: 'user', isolated: false, forwards: [] } }),
     bootMs: 120_000,
     console: true,
     memory: { sizeBytes: 192 * mebibyte, maxBytes: 512 * mebibyte },

@@ -1,8 +1,8 @@
 // A host that forbids network namespaces: each VM has QEMU's user network, and sbx says so. Runs once more under a limit of no such namespace.
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { eventually, makeSandboxHost, whyNot } from '../support/sandbox-host.ts';
+import { eventually, makeSandboxHost, type SandboxHost, whyNot } from '../support/sandbox-host.ts';
 
 const file = `version: 1
 name: alone
@@ -10,7 +10,9 @@ images:
   base: { build: tiny }
 networks:
   lan: { mode: nat }
+  own: { mode: isolated }
 vms:
+  shut: { image: base, memory: 160MiB, networks: { own: {} }, ready: { boot: true, timeout: 3m } }
   web:
     image: base
     memory: 160MiB
@@ -35,11 +37,29 @@ function answer(port: number): Promise<string> {
   });
 }
 
+/** Asks a server on this host's loopback from both guests, by every address that may lead there. */
+async function reachesHost(t: Test, host: SandboxHost): Promise<void> {
+  const server = createServer((socket) => socket.end('host\n'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
+  const at = server.address();
+  const port = typeof at === 'object' && at !== null ? at.port : 0;
+  // The gateway, the resolver, and one that nobody has.
+  const ask = `prefix=$(ip -4 -o addr show dev eth0 | sed 's/.* inet \\([0-9.]*\\)\\.[0-9]*\\/.*/\\1/')
+for end in 1 77 254; do echo | nc -w 2 $prefix.$end ${port}; done; echo done`;
+  t.match(await host.ok('exec', 'web', '--', 'sh', '-c', ask), /host\n/, 'as was allowed');
+  t.equal(await host.ok('exec', 'shut', '--', 'sh', '-c', ask), 'done\n', 'an isolated network leads nowhere');
+}
+
 async function alone(t: Test): Promise<void> {
   const host = await makeSandboxHost(t);
   host.write(file);
-  t.match(await host.sbx('plan'), { code: 0, stderr: /SBX3104/ }, 'the plan says what is missing');
-  await host.ok('apply', '--auto-approve');
+  t.match(await host.sbx('plan'), { code: 7, stderr: /SBX3122[\s\S]*--allow-host-loopback/ }, 'it is refused');
+  t.match(await host.sbx('apply', '--auto-approve'), { code: 7, stderr: /SBX3122/ });
+  const allow = '--allow-host-loopback';
+  t.match(await host.sbx('plan', allow), { code: 0, stderr: /SBX3104/ }, 'the plan says what is missing');
+  await host.ok('apply', '--auto-approve', allow);
+  await reachesHost(t, host);
   t.match(await host.ok('plan', '--detailed-exitcode'), /No changes/);
   t.strictSame(await host.sbx('exec', 'web', '--', 'sh', '-c', 'hostname; exit 3'), {
     code: 3,

@@ -55,6 +55,7 @@ t.test('the tiny image', { skip: missing.length > 0 && `not on this host: ${miss
     const bootMs = performance.now() - guest.startedAt;
     t.comment(`agent after ${(bootMs / 1000).toFixed(2)} s`);
     await checkSeed(t, agent);
+    await checkAnnouncement(t, join(guest.folder, 'net0.pcap'), mac, '10.0.2.15');
     await checkGrowth(t, agent, guest);
     await checkSsh(t, guest, keys, folder);
     await checkHotplug(t, agent, guest, keys, folder);
@@ -131,6 +132,21 @@ async function rootDisk(image: BuiltImage, path: string): Promise<{ serial: stri
 async function output(agent: AgentSession, script: string): Promise<string> {
   const result = await agent.exec(['/bin/sh', '-c', script], { timeoutMs: 120_000 });
   return result.stdout.toString() + result.stderr.toString();
+}
+
+/** A guest tells its neighbours of its address, so that they forget who had it before: gratuitous ARP, unsolicited NA. */
+async function checkAnnouncement(t: Test, dump: string, mac: string, ip: string): Promise<void> {
+  const hardware = mac.replaceAll(':', '');
+  const protocol = ip
+    .split('.')
+    .map((part) => Number(part).toString(16).padStart(2, '0'))
+    .join('');
+  // Ethernet to everybody; ARP request for IPv4 over Ethernet, whose sender asks for its own address.
+  const arp = new RegExp(`f{12}${hardware}0806000108000604000[12]${hardware}${protocol}.{12}${protocol}`);
+  // Ethernet to all nodes; IPv6 with hop limit 255 to ff02::1; ICMPv6 type 136.
+  const na = new RegExp(`333300000001${hardware}86dd.{12}3aff.{32}ff0200000000000000000000000000018800`);
+  const heard = async () => readFileSync(dump).toString('hex');
+  t.ok(await until(heard, (frames) => arp.test(frames) && na.test(frames)).then(Boolean), `${ip} was announced`);
 }
 
 async function checkSeed(t: Test, agent: AgentSession): Promise<void> {
@@ -272,6 +288,8 @@ async function checkHotplug(t: Test, agent: AgentSession, guest: QemuGuest, keys
   const nics = [...keys.seed.nics, { mac: card, ip: '10.9.0.5', prefix: 16 }];
   writeFileSync(join(guest.folder, 'seed.img'), buildSeed({ ...keys.seed, nics }), { flag: 'r+' });
   await guest.qmp('netdev_add', { type: 'user', id: 'net1', restrict: true });
+  const dump = join(guest.folder, 'net1.pcap');
+  await guest.qmp('object-add', { 'qom-type': 'filter-dump', id: 'dump1', netdev: 'net1', file: dump });
   await guest.qmp('device_add', {
     driver: 'virtio-net-pci',
     id: 'dev-net1',
@@ -287,6 +305,7 @@ async function checkHotplug(t: Test, agent: AgentSession, guest: QemuGuest, keys
     '10.9.0.5',
     'an added network card finds its address in the seed',
   );
+  await checkAnnouncement(t, dump, card, '10.9.0.5');
 }
 
 async function checkPowerButton(t: Test, guest: QemuGuest): Promise<void> {

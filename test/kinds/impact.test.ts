@@ -85,6 +85,7 @@ const edits: { readonly [F in ImpactField]: { readonly [C in CasesOf<F>]: Edit }
   'networks.*.mode': {
     isolated: { edit: ['10.71.0.0/24, mode: nat', '10.71.0.0/24, mode: isolated'], at: ['network.out', 'mode'] },
     nat: { edit: ['mode: isolated', 'mode: nat'], at: ['network.far', 'mode'] },
+    userNet: { edit: ['mode: isolated', 'mode: nat'], at: ['vm.web', 'networks.far'], host: 'user-net' },
   },
   'vms.*.image': {
     withRoot: { edit: ['image: whole\n    disks: { root: { size: 4GiB } }', 'image: bare'], at: ['vm.web', 'image'] },

@@ -38,6 +38,7 @@ const saved: SavedPlan = {
   request: { mode: 'apply', targets: [], replace: [], purge: false, wait: true, takeOver: false },
   allowPaths: [],
   allowPublicPorts: false,
+  allowHostLoopback: false,
 };
 
 t.test('a saved plan is read as it was written, for its owner only', async (t) => {

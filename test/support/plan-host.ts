@@ -104,6 +104,7 @@ function optionsOf({
     logLevel: 'warn',
     allowPaths: [],
     allowPublicPorts: false,
+    allowHostLoopback: false,
     version: '0.0.0',
   };
 }

@@ -93,6 +93,7 @@ function argv(
     ...['-object', 'memory-backend-ram,id=hot,size=832M'],
     ...['-device', 'virtio-mem-pci,id=mem0,memdev=hot,requested-size=0,bus=hp,addr=1'],
     ...['-netdev', `user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:${sshPort}-10.0.2.15:22`],
+    ...['-object', `filter-dump,id=dump0,netdev=net0,file=${join(folder, 'net0.pcap')}`],
     ...['-device', `virtio-net-pci,id=dev-net0,netdev=net0,mac=${mac},romfile=,bus=hp,addr=3`],
     ...drives,
   ];
@@ -119,7 +120,7 @@ export async function until<T>(
   for (;;) {
     const value = await ask();
     if (satisfies(value)) return value;
-    if (performance.now() > end) throw new Error(`still ${JSON.stringify(value)} after ${timeoutMs} ms`);
+    if (performance.now() > end) throw new Error(`still ${JSON.stringify(value).slice(-2000)} after ${timeoutMs} ms`);
     await delay(30);
   }
 }

@@ -116,6 +116,13 @@ export const planCodes = {
     meaning:
       'A VM would take an address, a port or a volume that another one goes on having, because its lifecycle ignores the change that would take it away.',
   },
+  SBX3122: {
+    severity: 'error',
+    exit: 7,
+    summary: 'Guests would reach the loopback of this host',
+    meaning:
+      "Without a network namespace each VM has the VMM's own user network, whose addresses lead to services on 127.0.0.1 of this host. A VM on a network of mode nat starts there only with --allow-host-loopback; isolated networks are closed.",
+  },
   SBX3130: {
     severity: 'error',
     exit: 7,

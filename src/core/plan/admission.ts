@@ -77,7 +77,7 @@ function driver(inputs: PlanInputs, starts: readonly Starting[]): readonly Diagn
   }
   const who = `${capabilities.driver} ${capabilities.version}`;
   const notes = capabilities.notes.map((note) => diagnostic('SBX3113', { detail: `${who} ${note}.` }));
-  return [...unsure(inputs), ...notes, ...connection(inputs, capabilities)];
+  return [...unsure(inputs), ...notes, ...connection(inputs, starts, capabilities)];
 }
 
 /** A driver that was kept for what it runs, and may not be able to start anything. */
@@ -96,7 +96,11 @@ function unsure({ driver: choice }: PlanInputs): readonly Diagnostic[] {
   return [diagnostic('SBX3102', { detail: `${who}, but it cannot start one now: ${reason}.`, hint })];
 }
 
-function connection(inputs: PlanInputs, { driver: name, userNetwork }: Capabilities): readonly Diagnostic[] {
+function connection(
+  inputs: PlanInputs,
+  starts: readonly Starting[],
+  { driver: name, userNetwork }: Capabilities,
+): readonly Diagnostic[] {
   const { connectivity, connectivityReason, connectivityHint } = inputs.observed.host;
   if (connectivity === 'namespace') return [];
   const reason = connectivityReason ?? 'network namespaces are not allowed here';
@@ -105,8 +109,15 @@ function connection(inputs: PlanInputs, { driver: name, userNetwork }: Capabilit
     const detail = `${name} needs a network namespace for the sandbox: ${reason}.`;
     return [diagnostic('SBX3103', { detail, hint: `Use --vmm qemu, or allow namespaces. ${allow}` })];
   }
-  const detail = `Each VM gets a user network of its own: it reaches the world and, through its gateway's address, services on 127.0.0.1 of this host, but no other VM (${reason}).`;
-  return [diagnostic('SBX3104', { detail, hint: allow })];
+  const open = starts.find(({ attrs }) => Object.values(attrs.nics).some(({ isolated }) => isolated !== true));
+  const reach = "through its gateway's address, services on 127.0.0.1 of this host";
+  const wide = open === undefined ? '' : `; on a network of mode nat it reaches the world and, ${reach}`;
+  const detail = `Each VM gets a user network of its own: it reaches no other VM${wide} (${reason}).`;
+  const told = diagnostic('SBX3104', { detail, hint: allow });
+  if (open === undefined || inputs.options.allowHostLoopback) return [told];
+  const why = `Without a network namespace, ${open.address} would reach, ${reach}: its network is of mode nat, and ${name} cannot keep it from that (${reason}).`;
+  const hint = `Make the network isolated, or say that guests may with --allow-host-loopback, or allow namespaces. ${allow}`;
+  return [told, diagnostic('SBX3122', { address: open.address, detail: why, hint })];
 }
 
 function sizes(inputs: PlanInputs, starts: readonly Starting[]): readonly Diagnostic[] {

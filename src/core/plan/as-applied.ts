@@ -68,7 +68,8 @@ export function asApplied(
   const images = imagesOf(inputs);
   const host = { ...boundlessHost, ...inputs.host };
   const empty: Observed = { ...unapplied, images, host };
-  const plan = planSandbox({ mode: 'apply', desired, observed: empty, driver, hash, options: noOptions }, rules);
+  const options = { ...noOptions, allowHostLoopback: true };
+  const plan = planSandbox({ mode: 'apply', desired, observed: empty, driver, hash, options }, rules);
   const records = new Map<Address, ResourceRecord>();
   for (const step of plan.ok ? plan.value.steps : []) {
     if (step.before !== undefined && !records.has(step.address))

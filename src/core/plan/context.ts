@@ -35,6 +35,8 @@ export interface PlanOptions {
   readonly restart: readonly Address[];
   /** Whether protected volumes go too */
   readonly purge: boolean;
+  /** Whether VMs may start where a network of mode nat leads to the loopback of this host */
+  readonly allowHostLoopback: boolean;
 }
 
 export const noOptions: PlanOptions = {
@@ -44,6 +46,7 @@ export const noOptions: PlanOptions = {
   holds: new Map(),
   restart: [],
   purge: false,
+  allowHostLoopback: false,
 };
 
 /** What rules may look at beside their own resource. */

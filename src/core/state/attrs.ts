@@ -77,4 +77,6 @@ export interface NicAttrs {
   readonly mac: string;
   /** Ports published by the VMM itself; only with connectivity `user-net` */
   readonly forwards: readonly PublishedPort[];
+  /** Whether the VMM itself keeps it from leading out; only with connectivity `user-net` */
+  readonly isolated?: true;
 }

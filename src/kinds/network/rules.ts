@@ -75,7 +75,8 @@ function update(subject: NetworkSubject, attrs: NetworkAttrs, record: NetworkRec
     if (isSame(record.attrs[field], attrs[field])) return;
     fields.push({ field, from: shown(record.attrs[field]), to: shown(attrs[field]), ...cost });
   };
-  changed('mode', costOf(impactTable['networks.*.mode'].cases[attrs.mode]));
+  const inside = context.observed.host.connectivity === 'namespace';
+  changed('mode', costOf(impactTable['networks.*.mode'].cases[inside ? attrs.mode : 'userNet']));
   changed('subnet', costOf(impactTable['networks.*.subnet'].cases.changed));
   const drift: Drift[] = [];
   if (bridgeMissing(address, context)) {

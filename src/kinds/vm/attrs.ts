@@ -3,7 +3,7 @@ import { type Address, kindOf } from '../../core/address.ts';
 import type { DesiredDisk, DesiredVm } from '../../core/desired.ts';
 import type { PlanContext } from '../../core/plan/context.ts';
 import { isSame, valueAt, withValueAt } from '../../core/plan/values.ts';
-import type { DiskAttrs, ImageAttrs, NicAttrs, VmAttrs, VolumeAttrs } from '../../core/state/attrs.ts';
+import type { DiskAttrs, ImageAttrs, NetworkAttrs, NicAttrs, VmAttrs, VolumeAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
 import { needsOf } from '../in-use.ts';
 import { vmFields } from './fields.ts';
@@ -111,7 +111,10 @@ function toNicAttrs(
 ): NicAttrs {
   const userNet = context.observed.host.connectivity === 'user-net';
   const { network, ip, prefix, gateway, mac } = nic;
-  return { network, ip, prefix, gateway, mac, forwards: userNet ? nic.ports : [] };
+  const ends = { network, ip, prefix, gateway, mac };
+  if (!userNet) return { ...ends, forwards: [] };
+  const { mode } = context.plannedAttrs(network) as NetworkAttrs;
+  return { ...ends, forwards: nic.ports, ...(mode === 'isolated' ? { isolated: true } : {}) };
 }
 
 function mapValues<V, W>(map: ReadonlyMap<string, V>, change: (value: V) => W): Readonly<Record<string, W>> {

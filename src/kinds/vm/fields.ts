@@ -121,6 +121,7 @@ export function nicCost(from: NicAttrs | undefined, to: NicAttrs | undefined): C
     from.prefix === prefix &&
     from.gateway === gateway &&
     from.mac === mac;
+  if (isSameAddress && from.isolated !== to.isolated) return costOf(impactTable['networks.*.mode'].cases.userNet);
   return isSameAddress
     ? costOf(impactTable['vms.*.networks.*.ports'].cases.userNet)
     : costOf(impactTable['vms.*.networks.*.address'].cases.changed);

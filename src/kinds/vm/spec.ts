@@ -89,9 +89,9 @@ export function diskSpec(address: Address, name: string, attrs: VmAttrs, shell: 
 export function nicSpec(address: Address, nic: string, attrs: VmAttrs, connectivity: Connectivity): NicSpec {
   const entry = attrs.nics[nic];
   if (entry === undefined) throw new SbxError('SBX9001', `NIC ${nic} is not in its VM`);
-  const { mac, forwards, ip, prefix, gateway } = entry;
+  const { mac, forwards, ip, prefix, gateway, isolated = false } = entry;
   return connectivity === 'user-net'
-    ? { id: nic, mac, connection: { type: 'user', forwards, guest: { ip, prefix, gateway } } }
+    ? { id: nic, mac, connection: { type: 'user', isolated, forwards, guest: { ip, prefix, gateway } } }
     : { id: nic, mac, connection: { type: 'tap', ifname: tapName(address, nic) } };
 }
 

@@ -1,7 +1,7 @@
 // The wait for a VM to be ready, with what it needs of this host.
 import type { Ready } from '../../core/desired.ts';
 import { describeError, isSbxError, SbxError } from '../../core/errors.ts';
-import type { VmAttrs } from '../../core/state/attrs.ts';
+import type { Connectivity, VmAttrs } from '../../core/state/attrs.ts';
 import type { StepContext } from '../../engine/provider.ts';
 import { waitUntilReady as waitForGuest } from '../../guest/ready.ts';
 import type { VmmDriver, VmRef } from '../../vmm/driver.ts';
@@ -30,7 +30,7 @@ export async function waitUntilReady({ ready, attrs, driver, ref, shell, context
   const waiting = waitForGuest(ready, {
     openAgent: () => driver.openAgent(ref),
     enter: entering(context),
-    reach: (port) => reachOf(port, attrs, context),
+    reach: (port) => reachOf(ready.type, port, attrs, connectivityIn(context)),
     probeScript: shell.connectProbe,
     signal,
   }).then(
@@ -67,15 +67,21 @@ async function withGuestLines(error: unknown, ref: VmRef): Promise<unknown> {
   return new SbxError(error.code, words.join('\n'), error.hint === undefined ? {} : { hint: error.hint });
 }
 
-/** Where a port of the guest is reached: by its address in the namespace, or by a published port where there is none. */
-function reachOf(
+/**
+ * Where a port of the guest is reached: by its address in the namespace, where only this VM answers, or by a published port where
+ * there is none. Behind that one the VMM itself takes a connection, whether the guest listens or not: it serves only for what
+ * waits for an answer.
+ */
+export function reachOf(
+  type: Ready['type'],
   port: number,
-  attrs: VmAttrs,
-  context: StepContext,
+  attrs: Pick<VmAttrs, 'nics'>,
+  connectivity: Connectivity,
 ): { readonly host: string; readonly port: number } | undefined {
   const [nic] = Object.values(attrs.nics);
   if (nic === undefined) return undefined;
-  if (connectivityIn(context) !== 'user-net') return { host: nic.ip, port };
+  if (connectivity !== 'user-net') return { host: nic.ip, port };
+  if (type === 'tcp') return undefined;
   const forward = nic.forwards.find((candidate) => candidate.guestPort === port && candidate.protocol === 'tcp');
   return forward === undefined ? undefined : { host: forward.hostIp, port: forward.hostPort };
 }

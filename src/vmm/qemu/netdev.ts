@@ -19,18 +19,23 @@ export function netdevArguments(nic: NicSpec): Readonly<Record<string, unknown>>
   const id = netdevId(nic.id);
   const { connection } = nic;
   if (connection.type === 'tap') return { type: 'tap', id, ifname: connection.ifname, script: 'no', downscript: 'no' };
-  return { type: 'user', id, ...userNetwork(connection), hostfwd: forwardsOf(connection).map((str) => ({ str })) };
+  const { restrict, ...words } = userNetwork(connection);
+  const closed = restrict === undefined ? {} : { restrict: true };
+  return { type: 'user', id, ...words, ...closed, hostfwd: forwardsOf(connection).map((str) => ({ str })) };
 }
 
 /** The user network takes the guest's own subnet, so that one address serves in both kinds of connectivity. */
 function userNetwork(connection: UserConnection): Readonly<Record<string, string>> {
-  const { guest } = connection;
-  if (guest === undefined) return {};
+  const { guest, isolated } = connection;
+  // Else every address of its subnet but the resolver's leads to 127.0.0.1 of this host, and there is no switch against that alone.
+  const closed = isolated ? { restrict: 'on' } : {};
+  if (guest === undefined) return closed;
   const network = networkOf(guest.ip, guest.prefix);
   const resolver = [2, 3, 4]
     .map((fromEnd) => formatIp(network + 2 ** (32 - guest.prefix) - fromEnd))
     .find((ip) => ip !== guest.ip && ip !== guest.gateway && ip !== formatIp(network));
   return {
+    ...closed,
     net: `${formatIp(network)}/${guest.prefix}`,
     host: guest.gateway,
     dhcpstart: guest.ip,

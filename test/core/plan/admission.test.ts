@@ -138,6 +138,44 @@ t.test('without namespaces the plan says why, what follows, and what to allow', 
   t.match(error, { code: 'SBX3103', severity: 'error', hint: /--vmm qemu[\s\S]*sudo sysctl/ });
 });
 
+t.test(
+  "without namespaces, a network of mode nat leads to this host's loopback only when that is allowed",
+  async (t) => {
+    const host = { connectivity: 'user-net' } as const;
+    const nat = file.replace('mode: isolated', 'mode: nat');
+    const refused = found({ to: nat, host, options: { allowHostLoopback: false } });
+    t.match(
+      refused.find(({ code }) => code === 'SBX3122'),
+      { severity: 'error', detail: /127\.0\.0\.1/, hint: /--allow-host-loopback/ },
+    );
+    const allowed = { host, options: { allowHostLoopback: true } };
+    t.match(found({ to: nat, ...allowed }), [{ code: 'SBX3104', detail: /127\.0\.0\.1/ }]);
+    t.strictSame(codes({ host, options: { allowHostLoopback: false } }), ['SBX3104'], 'isolated ones are closed');
+    const from = applied(nat, undefined, host);
+    t.strictSame(
+      codes({ from, to: nat, host, options: { allowHostLoopback: false } }),
+      [],
+      'what runs is not asked about',
+    );
+  },
+);
+
+t.test('without namespaces, a VM is closed or opened by starting it anew', async (t) => {
+  const host = { connectivity: 'user-net' } as const;
+  const nat = file.replace('mode: isolated', 'mode: nat');
+  for (const [was, is] of [
+    [nat, file],
+    [file, nat],
+  ] as const) {
+    const plan = planOf({ from: applied(was, undefined, host), to: is });
+    t.match(plan.ok && plan.value.impact, 'restart');
+    const started = plan.ok ? plan.value.steps.flatMap(({ action }) => (action.op === 'vm.start' ? [action] : [])) : [];
+    t.ok(started.length > 0);
+    for (const { attrs } of started)
+      for (const nic of Object.values(attrs.nics)) t.equal(nic.isolated, is === file ? true : undefined);
+  }
+});
+
 t.test('a release of the VMM with a known fault is named when VMs start on it', async (t) => {
   const driver = capabilitiesOf({ major: 52, minor: 0 }, '/ch');
   const [warning] = found({ driver });

@@ -2,7 +2,7 @@ import t from 'tap';
 import type { NicSpec, VmSpec } from '../../../src/vmm/driver.ts';
 import { qemuArgv } from '../../../src/vmm/qemu/argv.ts';
 import { qemuCapabilities } from '../../../src/vmm/qemu/capabilities.ts';
-import { netdevArguments } from '../../../src/vmm/qemu/netdev.ts';
+import { netdevArguments, netdevOption } from '../../../src/vmm/qemu/netdev.ts';
 import { matchesGolden } from '../../support/golden.ts';
 
 const mebibyte = 1024 * 1024;
@@ -14,6 +14,7 @@ const user: NicSpec = {
   mac: '52:54:00:00:00:02',
   connection: {
     type: 'user',
+    isolated: false,
     forwards: [{ hostIp: '127.0.0.1', hostPort: 8080, guestPort: 80, protocol: 'tcp' }],
     guest: { ip: '10.68.0.10', prefix: 24, gateway: '10.68.0.1' },
   },
@@ -94,11 +95,21 @@ t.test('the arguments of netdev_add say what the command line says', async (t) =
   });
 });
 
+t.test('an isolated user network leads nowhere', async (t) => {
+  const nic = { ...user, connection: { type: 'user', isolated: true, forwards: [] } } as const;
+  t.match(netdevArguments(nic), { restrict: true });
+  t.match(netdevOption(nic), /^user,id=net-lan,restrict=on$/);
+  const guest = { ip: '10.0.0.6', prefix: 29, gateway: '10.0.0.5' };
+  const whole: NicSpec = { ...user, connection: { ...nic.connection, guest } };
+  t.match(netdevArguments(whole), { restrict: true, net: '10.0.0.0/29' });
+  t.match(netdevOption(whole), /,restrict=on,net=/);
+});
+
 t.test('the resolver of a user network is never the guest or its gateway', async (t) => {
   const guest = { ip: '10.0.0.6', prefix: 29, gateway: '10.0.0.5' };
-  const nic: NicSpec = { ...user, connection: { type: 'user', forwards: [], guest } };
+  const nic: NicSpec = { ...user, connection: { type: 'user', isolated: false, forwards: [], guest } };
   t.match(netdevArguments(nic), { net: '10.0.0.0/29', dns: '10.0.0.4' });
   const tight = { ip: '10.0.0.2', prefix: 30, gateway: '10.0.0.1' };
-  const small: NicSpec = { ...user, connection: { type: 'user', forwards: [], guest: tight } };
+  const small: NicSpec = { ...user, connection: { type: 'user', isolated: false, forwards: [], guest: tight } };
   t.match(netdevArguments(small), { net: '10.0.0.0/30', dns: undefined });
 });

@@ -251,7 +251,7 @@ async function checkDisk(t: Test, driver: VmmDriver, ref: VmRef, agent: AgentSes
 
 async function checkNic(t: Test, driver: VmmDriver, ref: VmRef, agent: AgentSession): Promise<void> {
   const mac = '52:54:00:5b:00:09';
-  const nic: NicSpec = { id: 'lan', mac, connection: { type: 'user', forwards: [] } };
+  const nic: NicSpec = { id: 'lan', mac, connection: { type: 'user', isolated: false, forwards: [] } };
   await driver.attachNic(ref, nic);
   await driver.attachNic(ref, nic);
   await seen(t, agent, 'cat /sys/class/net/*/address', new RegExp(mac));
