@@ -18,10 +18,18 @@ export async function main(proc: NodeJS.Process): Promise<void> {
   proc.exit(code);
 }
 
-/** The environment, once: values of variables go to no program that is started from here. */
+/**
+ * The environment, once: values of variables go to no program that is started from here, and none is started from the
+ * working directory, which a PATH with an empty or relative entry names.
+ */
 function environmentOf(proc: NodeJS.Process): NodeJS.ProcessEnv {
   const env = { ...proc.env };
   for (const name of Object.keys(env)) if (name.startsWith('SBX_VAR_')) delete proc.env[name];
+  const path = env['PATH']?.split(':').filter((folder) => folder.startsWith('/'));
+  if (path !== undefined) {
+    env['PATH'] = path.join(':');
+    proc.env['PATH'] = env['PATH'];
+  }
   return env;
 }
 

@@ -18,12 +18,13 @@ import { kindRules } from '../kinds/index.ts';
 import { keyedHash, temporaryKey } from '../store/key.ts';
 import { referenceCapabilities } from '../vmm/index.ts';
 import { allocationsOf } from './allocations.ts';
-import { extractFile, findRevision, type GitRevision, pathInTree } from './git-revision.ts';
+import { isWithin } from './folder-rule.ts';
+import { findRevision, type GitRevision, type Layer, openRevision, pathInTree } from './git-revision.ts';
 import { loadAlone, sourcesOf } from './load-file.ts';
 import type { Loaded as Sources } from './read-sources.ts';
 import type { GlobalOptions, Planned, PlanRequest } from './services.ts';
 import type { Workplace } from './session.ts';
-import { stdinName } from './source-files.ts';
+import { maxSourceBytes, stdinName } from './source-files.ts';
 
 /** What an older revision says; nothing where it does not have the file yet. */
 interface Revision {
@@ -128,58 +129,102 @@ async function loadFile(workplace: Workplace, file: string): Promise<Checked<Bef
 
 /** Lays the file of a revision, with all that it names, into a folder of its own and loads it there. */
 async function loadRevision(workplace: Workplace, sources: Sources, ref: string): Promise<Checked<Before>> {
-  const revision = await findRevision(ref, sources.folder);
-  if (!revision.ok) return revision;
   // Resolved, so that paths of the loaded file can be told to lie in it.
-  const folder = await realpath(await mkdtemp(join(tmpdir(), 'sbx-against-')));
+  const scratch = await realpath(await mkdtemp(join(tmpdir(), 'sbx-against-')));
   try {
-    return await loadExtracted(workplace, sources, revision.value, folder);
+    const revision = await findRevision(ref, {
+      folder: sources.folder,
+      path: workplace.surroundings.environment['PATH'] ?? '',
+      allowed: workplace.options.allowPaths,
+      scratch,
+    });
+    if (!revision.ok) return revision;
+    const folder = join(scratch, 'tree');
+    const layer = openRevision(revision.value, folder);
+    try {
+      return await loadLaid({ workplace, sources, revision: revision.value, folder, layer });
+    } finally {
+      layer.close();
+    }
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await rm(scratch, { recursive: true, force: true });
   }
 }
 
-async function loadExtracted(
-  workplace: Workplace,
-  sources: Sources,
-  revision: GitRevision,
-  folder: string,
-): Promise<Checked<Before>> {
-  const paths = await Promise.all(sources.files.map((file) => pathInTree(file, revision)));
-  const [first] = paths;
-  const files: string[] = [];
-  for (const path of paths) {
-    if (path === undefined) return failed(outside(revision));
-    if (await extractFile(revision, path, folder)) files.push(join(folder, path));
-    // Without its first file, whose folder is that of the sandbox, the revision has no such sandbox.
-    else if (path === first) return ok('nothing');
-  }
-  const old = inFolder(workplace.options, files, dirname(files[0] ?? folder));
+/** An older revision on its way into a folder. */
+interface Laying {
+  readonly workplace: Workplace;
+  /** Of today */
+  readonly sources: Sources;
+  readonly revision: GitRevision;
+  /** What stands for the root of the work tree */
+  readonly folder: string;
+  readonly layer: Layer;
+}
+
+/** Most bytes of a file that an image names. */
+const mostImageBytes = 512 * 1024 * 1024;
+
+async function loadLaid(laying: Laying): Promise<Checked<Before>> {
+  const { workplace, sources, revision, folder } = laying;
+  const files = await layFiles(laying);
+  if (!files.ok) return files;
+  if (files.value === 'nothing') return ok('nothing');
+  const old = inFolder(workplace.options, files.value, { root: revision.root, folder });
   const read = await sourcesOf(old);
-  if (!read.ok) return named(read, old.cwd, revision);
-  for (const named of namedFiles(read.value)) {
-    const path = await pathInTree(join(sources.folder, named), revision);
-    if (path !== undefined) await extractFile(revision, path, folder);
+  if (!read.ok) return named(read, folder, revision);
+  const here = relative(revision.root, await realpath(sources.folder));
+  for (const path of namedFiles(read.value)) {
+    const laid = await laying.layer.lay(join(here, path), mostImageBytes);
+    if (!laid.ok) return laid;
   }
   const declared = read.value.document.root.variables ?? {};
   const loaded = await loadAlone({ ...old, vars: old.vars.filter(({ name }) => Object.hasOwn(declared, name)) });
-  if (!loaded.ok) return named(loaded, old.cwd, revision);
+  if (!loaded.ok) return named(loaded, folder, revision);
   // Paths of the user's files are those of today: what differs is what is in them.
-  const desired = moved(loaded.value.desired, old.cwd, sources.folder);
+  const desired = moved(loaded.value.desired, folder, revision.root, sources.folder);
   const [then, today] = await Promise.all([imagesOf(workplace, loaded.value.desired), imagesOf(workplace, desired)]);
   // What the repository does not hold cannot be a change of it.
   const images = new Map([...then].map(([at, seen]) => [at, seen.digest === unknown ? (today.get(at) ?? seen) : seen]));
   return ok({ desired, images });
 }
 
-function outside({ root }: GitRevision): Diagnostic {
-  return diagnostic('SBX0001', { detail: `A file given with -f lies outside of the work tree ${root}.` });
+/** The sandbox files of the revision; nothing when it has no such sandbox, which is known by its first file. */
+async function layFiles({ sources, revision, folder, layer }: Laying): Promise<Checked<readonly string[] | 'nothing'>> {
+  const files: string[] = [];
+  for (const [at, file] of sources.files.entries()) {
+    const path = file === stdinName ? undefined : pathInTree(file, revision);
+    if (path === undefined) return failed(outside(revision));
+    const laid = await layer.lay(path, maxSourceBytes);
+    if (!laid.ok) return laid;
+    if (laid.value) files.push(join(folder, path));
+    else if (at === 0) return ok('nothing');
+  }
+  return ok(files);
 }
 
-/** The same options in another folder; what is named on the command line stays where it is. */
-function inFolder(options: GlobalOptions, files: readonly string[], cwd: string): GlobalOptions {
+function outside({ root }: GitRevision): Diagnostic {
+  return diagnostic('SBX0001', {
+    detail: `A file given with -f lies outside of the work tree ${root}, so that it has no revisions.`,
+  });
+}
+
+/** The same options for files laid into a folder; what else is named on the command line stays where it is. */
+function inFolder(
+  options: GlobalOptions,
+  files: readonly string[],
+  { root, folder }: { readonly root: string; readonly folder: string },
+): GlobalOptions {
   const here = (path: string): string => (path === stdinName ? path : resolve(options.cwd, path));
-  return { ...options, files, cwd, varFiles: options.varFiles.map(here), allowPaths: options.allowPaths.map(here) };
+  const allowed = options.allowPaths.map(here);
+  const laid = allowed.filter((path) => isWithin(path, root)).map((path) => join(folder, relative(root, path)));
+  return {
+    ...options,
+    files,
+    cwd: dirname(files[0] ?? folder),
+    varFiles: options.varFiles.map(here),
+    allowPaths: [...allowed, ...laid],
+  };
 }
 
 /** Files that a document names: those it reads, and those of its images. */
@@ -189,7 +234,7 @@ function namedFiles(sources: Sources): readonly string[] {
     .flatMap((image) => [image.kernel, image.initrd, image.disk])
     .filter((path) => path !== undefined);
   return [...collectFileReferences(sources.document), ...paths].filter(
-    (path) => !path.startsWith('/') && !path.split('/').includes('..') && !path.includes('${'),
+    (path) => !path.startsWith('/') && !path.includes('${') && !path.includes('\0'),
   );
 }
 
@@ -209,7 +254,7 @@ function named(
   return first === undefined ? failed(onPaper()) : failed(first, ...rest);
 }
 
-function moved(desired: Desired, from: string, to: string): Desired {
+function moved(desired: Desired, from: string, to: string, sandbox: string): Desired {
   const move = (path: string): string => (path.startsWith(`${from}/`) ? join(to, relative(from, path)) : path);
   const resources = new Map(
     [...desired.resources].map(([address, resource]) => {
@@ -224,5 +269,5 @@ function moved(desired: Desired, from: string, to: string): Desired {
       return [address, { ...resource, source }] as const;
     }),
   );
-  return { ...desired, folder: to, resources };
+  return { ...desired, folder: sandbox, resources };
 }

@@ -7,6 +7,7 @@ import t, { type Test } from 'tap';
 import type { GlobalOptions, PlanRequest } from '../../src/cli/services.ts';
 import { createServices } from '../../src/cli/wire.ts';
 import { sbx as program, type Ran } from '../support/cli.ts';
+import { bzImage } from '../support/image-files.ts';
 import { outputValidator } from '../support/output-schema.ts';
 
 const source = fileURLToPath(new URL('../../src/', import.meta.url));
@@ -41,7 +42,7 @@ vms:
 interface Repository {
   readonly folder: string;
   readonly home: string;
-  readonly write: (files: Readonly<Record<string, string | undefined>>) => void;
+  readonly write: (files: Readonly<Record<string, string | Buffer | undefined>>) => void;
   readonly commit: (name: string) => void;
   readonly sbx: (args: readonly string[], cwd?: string) => Promise<Ran>;
   /** As a process of its own with nothing but git on its PATH */
@@ -105,7 +106,7 @@ function repository(t: Test): Repository {
 
 function firstCommit(t: Test): Repository {
   const repo = repository(t);
-  repo.write({ 'sbx.yaml': shop, 'boot/vmlinuz': 'kernel', 'root.img': 'disk', 'greeting.txt': 'hello' });
+  repo.write({ 'sbx.yaml': shop, 'boot/vmlinuz': bzImage(), 'root.img': 'disk', 'greeting.txt': 'hello' });
   repo.commit('one');
   return repo;
 }
@@ -226,7 +227,10 @@ t.test('revisions that are none, or look like options, are refused', async (t) =
   const outside = mkdtempSync('/tmp/sbx-no-');
   t.teardown(() => rmSync(outside, { recursive: true }));
   writeFileSync(join(outside, 'sbx.yaml'), 'version: 1\nname: x\n');
-  t.match((await repo.sbx(['plan', '--against', 'git:HEAD'], outside)).stderr, /no work tree|not a git repository/);
+  t.match(
+    (await repo.sbx(['plan', '--against', 'git:HEAD'], outside)).stderr,
+    /not in the work tree of a git repository/,
+  );
   t.equal((await repo.sbx(['plan', '--against', 'git:one', '-o', 'x.plan'])).code, 64);
 });
 

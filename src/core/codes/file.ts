@@ -29,6 +29,13 @@ export const fileCodes = {
     summary: 'Text is not UTF-8',
     meaning: 'Sandbox files are text in UTF-8, without control characters.',
   },
+  SBX1006: {
+    severity: 'error',
+    exit: 1,
+    summary: 'Cannot read from git',
+    meaning:
+      'A file is part of the revision, and the repository does not hold it: it is a partial clone, is damaged, or the file lies in a submodule. sbx fetches nothing by itself.',
+  },
   SBX1101: { severity: 'error', summary: 'Invalid YAML', meaning: 'The text breaks the rules of YAML 1.2.' },
   SBX1102: {
     severity: 'error',
