@@ -16,9 +16,16 @@ if (major < 20 || (major === 20 && minor < 19)) {
   );
   process.exitCode = 1;
 } else if (process.argv.length === 3 && (process.argv[2] === '--version' || process.argv[2] === '-V')) {
+  process.stdout.on('error', unwritten);
   process.stdout.write(`${SBX_VERSION}\n`);
 } else {
   void load()(process);
+}
+
+/** A reader that has gone is told nothing; whoever writes to a full disk is. */
+function unwritten(error: NodeJS.ErrnoException): void {
+  process.exitCode = 1;
+  if (error.code !== 'EPIPE') process.stderr.write(`sbx: standard output cannot be written: ${error.message}\n`);
 }
 
 function load(): Main {

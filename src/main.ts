@@ -1,21 +1,42 @@
 // The whole program: argv in, exit code out. The only place that ends the process.
-import { runProgram } from './cli/program.ts';
-import type { Io } from './cli/services.ts';
+import { exitAfterLoss } from './cli/exit.ts';
+import { letGoOfClosedTerminals, openOutlets } from './cli/outlets.ts';
+import { type ProgramInput, reportFailure, reportLoss, runProgram } from './cli/program.ts';
 
-/** Runs sbx with the arguments, environment and streams of a process, then ends that process. */
-export async function main(proc: NodeJS.Process): Promise<void> {
-  const code = await runProgram({
+/** Runs sbx with the arguments, environment and streams of a process, then ends that process. Services are given by tests only. */
+export async function main(proc: NodeJS.Process, given: Pick<ProgramInput, 'createServices'> = {}): Promise<void> {
+  let hungUp = false;
+  const outlets = openOutlets(proc, () => {
+    hungUp = true;
+    // Whoever read our output has gone. What is being changed is ended as by a closed terminal.
+    if (proc.listenerCount('SIGHUP') > 0) proc.emit('SIGHUP', 'SIGHUP');
+    else void end(1);
+  });
+  const input: ProgramInput = {
+    ...given,
     argv: proc.argv.slice(2),
     env: environmentOf(proc),
-    cwd: proc.cwd(),
-    io: streamsOf(proc),
+    cwd: workingFolder(proc),
+    io: outlets.io,
     onSignal: (signal, listener) => {
-      proc.on(signal, listener);
-      return () => proc.off(signal, listener);
+      const heard = (): void => {
+        hungUp ||= signal === 'SIGHUP';
+        listener();
+      };
+      proc.on(signal, heard);
+      return () => proc.off(signal, heard);
     },
     stopAtOnce: (status) => proc.exit(status),
-  });
-  proc.exit(code);
+  };
+  const end = async (code: number): Promise<void> => {
+    const loss = await outlets.settle();
+    if (loss !== undefined) reportLoss(input, loss);
+    await outlets.settle();
+    proc.exit(loss === undefined ? code : exitAfterLoss(code));
+  };
+  proc.on('exit', () => letGoOfClosedTerminals(hungUp));
+  proc.on('uncaughtException', (error) => void end(reportFailure(input, error)));
+  await end(await runProgram(input));
 }
 
 /**
@@ -33,31 +54,13 @@ function environmentOf(proc: NodeJS.Process): NodeJS.ProcessEnv {
   return env;
 }
 
-/** The streams of a process. Node makes each at its first use, which costs some milliseconds. */
-function streamsOf(proc: NodeJS.Process): Io {
-  const guarded = new Set<unknown>();
-  const guard = <S extends NodeJS.WriteStream>(stream: S): S => {
-    if (!guarded.has(stream)) stream.on('error', () => unheard(proc));
-    guarded.add(stream);
-    return stream;
-  };
-  return {
-    get stdin() {
-      return proc.stdin;
-    },
-    get stdout() {
-      return guard(proc.stdout);
-    },
-    get stderr() {
-      return guard(proc.stderr);
-    },
-  };
-}
-
-/** Whoever read our output has gone, as in `sbx status | head -1`. What is being changed is ended as by a closed terminal. */
-function unheard(proc: NodeJS.Process): void {
-  if (proc.listenerCount('SIGHUP') > 0) proc.emit('SIGHUP', 'SIGHUP');
-  else proc.exit(1);
+/** The folder that sbx was called in; undefined when it was removed meanwhile. */
+function workingFolder(proc: NodeJS.Process): string | undefined {
+  try {
+    return proc.cwd();
+  } catch {
+    return undefined;
+  }
 }
 
 export { runProgram };

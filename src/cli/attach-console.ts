@@ -22,7 +22,8 @@ export async function attachConsole(console: Duplex, io: Io, signal: AbortSignal
       };
       stdin.on('data', onInput);
       stdin.once('end', resolve);
-      console.on('data', (chunk: Buffer) => stdout.write(chunk));
+      // At the pace of the terminal: what it cannot take yet stays with the guest.
+      console.pipe(stdout, { end: false });
       console.once('close', resolve);
       console.once('error', reject);
       signal.addEventListener('abort', () => resolve(), { once: true });

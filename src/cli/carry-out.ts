@@ -44,7 +44,7 @@ export async function carryOut(
   if (refusal !== undefined) return failWith(context, [refusal]);
   // Steps without changes renew the lease: there is nothing in them to be asked about.
   const empty = isEmptyPlan(plan) && plan.steps.length === 0;
-  if (empty && planned.records === undefined) return emptyEnd(context, plan);
+  if (empty && planned.records === undefined) return await emptyEnd(context, plan);
   if (!isEmptyPlan(plan) && !options.autoApprove) {
     const answer = await approval(context, options.question);
     if (answer !== undefined) return answer;
@@ -77,10 +77,10 @@ export function tooHigh(plan: Plan, allowed: Impact | undefined): ReturnType<typ
   });
 }
 
-function emptyEnd(context: CommandContext, plan: Plan): ExitCode {
+async function emptyEnd(context: CommandContext, plan: Plan): Promise<ExitCode> {
   if (context.global.json) {
     const result: ApplyResult = { status: 'complete', outcomes: [], elapsedMs: 0 };
-    void viewFor(context, plan).then((view) => view.emit({ type: 'apply-ended', result }));
+    (await viewFor(context, plan)).emit({ type: 'apply-ended', result });
   }
   return exitCodes.done;
 }

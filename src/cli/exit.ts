@@ -41,6 +41,12 @@ export function exitOfResult(result: ApplyResult): ExitCode {
   return result.status === 'partial' ? exitCodes.partial : exitCodes.interrupted;
 }
 
+/** Exit code when not all of the output got out: what is no failure by itself becomes one. */
+export function exitAfterLoss(code: ExitCode): ExitCode {
+  const done = code === exitCodes.done || code === exitCodes.changes || code === exitCodes.driftOnly;
+  return done ? exitCodes.error : code;
+}
+
 /** Exit code of `plan --detailed-exitcode`: 0 nothing, 8 only what changed outside sbx, 2 anything else. */
 export function exitOfPlan(plan: Plan): ExitCode {
   if (isEmptyPlan(plan)) return plan.drift.length === 0 ? exitCodes.done : exitCodes.driftOnly;

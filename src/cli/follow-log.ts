@@ -10,7 +10,8 @@ export interface FollowOptions {
   /** Last lines to begin with; absent means all */
   readonly lines?: number;
   readonly follow: boolean;
-  readonly write: (chunk: Uint8Array) => void;
+  /** Resolves when the chunk is out; with false when nothing can be written any more, which ends it */
+  readonly write: (chunk: Uint8Array) => Promise<boolean>;
   readonly signal: AbortSignal;
 }
 
@@ -23,7 +24,7 @@ export async function followLog(path: string, options: FollowOptions): Promise<v
       throw cause;
     });
     let at = await copy(file, await startOf(file, options.lines), options.write);
-    while (options.follow && !options.signal.aborted) {
+    while (at !== undefined && options.follow && !options.signal.aborted) {
       await delay(200, undefined, { signal: options.signal }).catch(() => undefined);
       // A log that was cut begins anew.
       if ((await file.stat()).size < at) at = 0;
@@ -34,12 +35,13 @@ export async function followLog(path: string, options: FollowOptions): Promise<v
   }
 }
 
-async function copy(file: FileHandle, from: number, write: (chunk: Uint8Array) => void): Promise<number> {
+/** Copies to the end and gives the offset there; undefined when nothing can be written any more. */
+async function copy(file: FileHandle, from: number, write: FollowOptions['write']): Promise<number | undefined> {
   let at = from;
   for (;;) {
     const { bytesRead, buffer } = await file.read(Buffer.alloc(chunkBytes), 0, chunkBytes, at);
     if (bytesRead === 0) return at;
-    write(buffer.subarray(0, bytesRead));
+    if (!(await write(buffer.subarray(0, bytesRead)))) return undefined;
     at += bytesRead;
   }
 }

@@ -7,6 +7,7 @@ import { patienceOf, sayWaiting } from './boot-patience.ts';
 import { exitCodes } from './exit.ts';
 import type { Guest } from './find-guest.ts';
 import type { GuestCommand } from './services.ts';
+import { writeOut } from './write-out.ts';
 
 /** Least time that one question to the agent gets, in `ms` */
 const askMs = 5000;
@@ -16,8 +17,8 @@ export async function execByAgent(guest: Guest, command: GuestCommand): Promise<
   const { argv, io, signal } = command;
   try {
     const result = await run(guest, command);
-    io.stdout.write(result.stdout);
-    io.stderr.write(result.stderr);
+    const out = await Promise.all([writeOut(io.stdout, result.stdout), writeOut(io.stderr, result.stderr)]);
+    if (out.includes(false)) return exitCodes.ownFailure;
     return 'exitCode' in result ? result.exitCode : 128 + result.signal;
   } catch (error) {
     if (signal.aborted) return exitCodes.interrupted;

@@ -32,7 +32,9 @@ export async function throughSsh(guest: Guest, ssh: SshTarget, command: Omit<Gue
   return 'done' in found ? codeOf(guest, found.done) : fail(guest, found.why);
 }
 
-type End = Exclude<SshEnd, { readonly type: 'unreached' }> | { readonly type: 'interrupted' };
+type End = Exclude<SshEnd, { readonly type: 'unreached' }> | OwnEnd;
+/** Ends of our own making: the user's, or that of somebody who took our output */
+type OwnEnd = { readonly type: 'interrupted' | 'unheard' };
 
 function codeOf(guest: Guest, end: End): number {
   const { address } = guest.record;
@@ -41,6 +43,8 @@ function codeOf(guest: Guest, end: End): number {
       return end.code;
     case 'interrupted':
       return exitCodes.interrupted;
+    case 'unheard':
+      return exitCodes.ownFailure;
     case 'refused':
       return fail(guest, end.why);
     case 'lost':
@@ -68,7 +72,7 @@ interface SshRun extends Omit<SshOptions, 'logPath'> {
   readonly onStart: (log: () => Promise<string>) => void;
 }
 
-async function runSsh(target: SshTarget, run: SshRun): Promise<SshEnd | { readonly type: 'interrupted' }> {
+async function runSsh(target: SshTarget, run: SshRun): Promise<SshEnd | OwnEnd> {
   if (run.signal.aborted) return { type: 'interrupted' };
   const folder = await mkdtemp(join(tmpdir(), 'sbx-ssh-')).catch((cause: unknown) => {
     throw new SbxError('SBX8001', `no log of ssh can be written in ${tmpdir()}`, { cause });
@@ -78,14 +82,18 @@ async function runSsh(target: SshTarget, run: SshRun): Promise<SshEnd | { readon
   try {
     run.onStart(log);
     const code = await runOnce(sshArgv(target, { ...run, logPath }), run);
-    return run.signal.aborted ? { type: 'interrupted' } : readSshEnd(code, await log());
+    if (code === 'unheard' && !run.signal.aborted) return { type: 'unheard' };
+    return run.signal.aborted || code === 'unheard' ? { type: 'interrupted' } : readSshEnd(code, await log());
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** Exit code of a program; 128 and the number of the signal that ended it. */
-async function runOnce([program = '', ...args]: readonly string[], { io, signal }: SshRun): Promise<number> {
+/** Exit code of a program, 128 and the number of the signal that ended it, or that nothing could take what it said. */
+async function runOnce(
+  [program = '', ...args]: readonly string[],
+  { io, signal }: SshRun,
+): Promise<number | 'unheard'> {
   return await new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: [stdioOf(io.stdin), stdioOf(io.stdout), stdioOf(io.stderr)], signal });
     // A command that ends before it read everything: its exit code tells more than the broken pipe.
@@ -93,10 +101,20 @@ async function runOnce([program = '', ...args]: readonly string[], { io, signal 
     if (child.stdin !== null) io.stdin.pipe(child.stdin);
     child.stdout?.pipe(io.stdout, { end: false });
     child.stderr?.pipe(io.stderr, { end: false });
+    // It would wait without end for a reader of what it says.
+    let unheard = false;
+    const stop = (): void => {
+      unheard = true;
+      child.kill();
+    };
+    if (child.stdout !== null) io.stdout.once('error', stop);
+    if (child.stderr !== null) io.stderr.once('error', stop);
     child.on('error', (cause) => {
       if (!signal.aborted) reject(new SbxError('SBX8001', 'ssh could not be run', { cause }));
     });
-    child.on('close', (code, name) => resolve(code ?? 128 + (name === null ? 0 : constants.signals[name])));
+    child.on('close', (code, name) =>
+      resolve(unheard ? 'unheard' : (code ?? 128 + (name === null ? 0 : constants.signals[name]))),
+    );
   });
 }
 

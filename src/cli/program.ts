@@ -1,12 +1,13 @@
 // The command line: turns argv into one call of a command, and whatever happens into an exit code.
 import { Command, CommanderError, Option } from 'commander';
 import { type Diagnostic, diagnostic } from '../core/diagnostic.ts';
-import { toDiagnostic } from '../core/errors.ts';
+import { describeError, SbxError, toDiagnostic } from '../core/errors.ts';
 import type { CommandContext, CommandDefinition, CommandGroup, OptionSpecs, OptionValues } from './command.ts';
 import { commandTable } from './commands/index.ts';
 import { type ExitCode, exitCodes, exitOfDiagnostics } from './exit.ts';
 import { globalOptions, globalSpecs } from './globals.ts';
 import { type OptionSpec, type RawOption, usageError } from './option.ts';
+import type { Loss } from './outlets.ts';
 import { errorLine, report } from './report.ts';
 import type { GlobalOptions, Io, Services } from './services.ts';
 import { stdinName } from './source-files.ts';
@@ -18,7 +19,8 @@ export interface ProgramInput {
   /** Arguments after the program's name */
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly cwd: string;
+  /** Working folder, absolute; undefined when there is none any more */
+  readonly cwd: string | undefined;
   readonly io: Io;
   readonly onSignal: CommandContext['onSignal'];
   readonly stopAtOnce: CommandContext['stopAtOnce'];
@@ -38,17 +40,28 @@ export async function runProgram(input: ProgramInput): Promise<ExitCode> {
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.done;
     if (error instanceof CommanderError && error.code === 'commander.help') return exitCodes.usage;
-    return fail(input, error);
+    return reportFailure(input, error);
   }
 }
 
-function fail(input: ProgramInput, error: unknown): ExitCode {
+/** Says why the program failed, whatever was thrown, and gives the exit code of that. */
+export function reportFailure(input: ProgramInput, error: unknown): ExitCode {
   const found = error instanceof CommanderError ? usageDiagnostic(error, input.argv) : toDiagnostic(error);
-  const color = !input.argv.includes('--no-color') && (input.env['NO_COLOR'] ?? '') === '';
-  report(input.io, { color, cwd: input.cwd }, [found]);
+  report(input.io, lookOf(input), [found]);
   if (input.argv.includes('--json')) input.io.stdout.write(errorLine([found]));
   if (asksForDebug(input.argv) && error instanceof Error) input.io.stderr.write(`${error.stack}\n`);
   return exitOfDiagnostics([found]);
+}
+
+/** Says that output was lost, unless nobody wants it any more. */
+export function reportLoss(input: ProgramInput, { stream, cause, gone }: Loss): void {
+  if (gone || stream === 'standard error') return;
+  const detail = `${sentenceStart(stream)} cannot be written: ${describeError(cause)}. What is there is not all of it.`;
+  report(input.io, lookOf(input), [diagnostic('SBX0007', { detail })]);
+}
+
+function lookOf({ argv, env, cwd = '/' }: ProgramInput): { readonly color: boolean; readonly cwd: string } {
+  return { color: !argv.includes('--no-color') && (env['NO_COLOR'] ?? '') === '', cwd };
 }
 
 function asksForDebug(argv: readonly string[]): boolean {
@@ -61,9 +74,13 @@ function usageDiagnostic(error: CommanderError, argv: readonly string[]): Diagno
   const [first = '', suggestion] = message.replace(/^error: /, '').split('\n');
   const meant = /Did you mean (.*)\?/.exec(suggestion ?? '')?.[1];
   return diagnostic('SBX0001', {
-    detail: `${first.charAt(0).toUpperCase()}${first.slice(1).replace(/\.$/, '')}.`,
+    detail: `${sentenceStart(first).replace(/\.$/, '')}.`,
     hint: meant === undefined ? usageHint(error, argv) : `did you mean ${meant}?`,
   });
+}
+
+function sentenceStart(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
 
 function usageHint(error: CommanderError, argv: readonly string[]): string {
@@ -120,6 +137,10 @@ function leaf(definition: CommandDefinition, input: ProgramInput, ended: (code: 
 }
 
 async function runCommand(definition: CommandDefinition, command: Command, input: ProgramInput): Promise<ExitCode> {
+  if (input.cwd === undefined)
+    throw new SbxError('SBX0008', 'The folder that sbx was called in is not there any more.', {
+      hint: 'Go to one that is there, and name the sandbox with --file or --sandbox.',
+    });
   const raws = chain(command).map((c) => c.opts<Record<string, RawOption>>());
   const global = {
     ...globalOptions(valuesOf(globalSpecs, raws), input.env, input.cwd),

@@ -134,7 +134,8 @@ export interface GuestServices {
     /** Last lines to begin with; absent means all */
     readonly lines?: number;
     readonly follow: boolean;
-    readonly write: (chunk: Uint8Array) => void;
+    /** Resolves when the chunk is out; with false when nothing can be written any more, which ends it */
+    readonly write: (chunk: Uint8Array) => Promise<boolean>;
     readonly signal: AbortSignal;
   }): Promise<void>;
 }

@@ -1,9 +1,10 @@
 // One sandbox of this host as a command works on it: its home, paths, state, drivers. Opened once per command.
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { type Address, addressParts } from '../core/address.ts';
 import { type Checked, failed, ok } from '../core/checked.ts';
 import type { Desired } from '../core/desired.ts';
 import { diagnostic } from '../core/diagnostic.ts';
+import { SbxError } from '../core/errors.ts';
 import type { Detected } from '../core/plan/capabilities.ts';
 import type { VmRecord } from '../core/state/state.ts';
 import type { KvmPolicy, KvmVerdict } from '../host/kvm.ts';
@@ -56,6 +57,10 @@ export async function openWorkplace(
   tell: Workplace['tell'] = () => undefined,
 ): Promise<Workplace> {
   const { environment, installation } = surroundings;
+  if (!existsSync('/proc/self/stat'))
+    throw new SbxError('SBX6007', 'Processes are found through /proc, and none is mounted there.', {
+      hint: 'Mount it, as in:\nmount -t proc proc /proc',
+    });
   const home = resolveHome({
     ...(options.home === undefined ? {} : { flag: options.home }),
     environment,

@@ -60,6 +60,12 @@ export function interruptible(
     onFirst();
     abort.abort(new SbxError('SBX3170', `interrupted by ${name}`));
   };
-  const offs = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((name) => context.onSignal(name, interrupt(name)));
-  return { signal: abort.signal, off: () => offs.forEach((off) => void off()) };
+  const offs = (['SIGINT', 'SIGTERM'] as const).map((name) => context.onSignal(name, interrupt(name)));
+  const offHangUp = context.onSignal('SIGHUP', interrupt('SIGHUP'));
+  const off = (): void => {
+    for (const each of offs) each();
+    // A terminal that closes says so several times: the last must not kill what is just ending cleanly.
+    if (!abort.signal.aborted) offHangUp();
+  };
+  return { signal: abort.signal, off };
 }

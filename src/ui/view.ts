@@ -14,7 +14,11 @@ export interface View {
 
 /** What a view draws on, and how. */
 export interface ViewOptions {
-  readonly stream: NodeJS.WritableStream & { readonly columns?: number; readonly rows?: number };
+  readonly stream: NodeJS.WritableStream & {
+    readonly columns?: number;
+    readonly rows?: number;
+    readonly writableNeedDrain?: boolean;
+  };
   readonly color: boolean;
   readonly plan: Plan;
 }

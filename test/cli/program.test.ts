@@ -217,7 +217,7 @@ t.test('exec passes words and exit code through, and 125 for failures of its own
   });
   const three = guests(async () => 3);
   t.equal((await sbx(['exec', 'web.0', '--', 'sh', '-c', 'exit 3', '--help'], { services: three })).code, 3);
-  t.equal((await sbx(['exec', '-t', 'web', 'ls', '-l'], { services: three })).code, 3);
+  t.equal((await sbx(['exec', '-t', 'web', 'ls', '-l'], { services: three, tty: true })).code, 3);
   t.strictSame(seen, [
     { vm: 'vm.web[0]', argv: ['sh', '-c', 'exit 3', '--help'], tty: false },
     { vm: 'vm.web', argv: ['ls', '-l'], tty: true },
@@ -264,9 +264,9 @@ t.test('logs -f follows, and --file is still the file', async (t) => {
   let seen: { follow: boolean; lines?: number } | undefined;
   let files: readonly string[] = [];
   const guests = {
-    logs: async (request: { follow: boolean; lines?: number; write: (chunk: Uint8Array) => void }) => {
+    logs: async (request: { follow: boolean; lines?: number; write: (chunk: Uint8Array) => Promise<boolean> }) => {
       seen = { follow: request.follow, lines: request.lines ?? -1 };
-      request.write(Buffer.from('Linux version 6\n'));
+      t.equal(await request.write(Buffer.from('Linux version 6\n')), true);
     },
   } as never;
   const ran = await sbx(['logs', '-f', 'web', '--file', 'a.yaml', '-n', '5'], {

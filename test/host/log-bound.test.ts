@@ -25,8 +25,9 @@ function makeLog(t: Test, path: string, flags: 'a' | 'w', kibibytes: number) {
 
 async function read(path: string, lines?: number): Promise<string> {
   let text = '';
-  const write = (chunk: Uint8Array): void => {
+  const write = async (chunk: Uint8Array): Promise<boolean> => {
     text += Buffer.from(chunk).toString();
+    return true;
   };
   const { signal } = new AbortController();
   await followLog(path, { ...(lines === undefined ? {} : { lines }), follow: false, write, signal });

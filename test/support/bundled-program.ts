@@ -18,6 +18,10 @@ export function bundledProgram(t: Test, name: string): readonly string[] {
     bundle: true,
     platform: 'node',
     format: 'esm',
+    // Draws on terminals only, and these programs have none.
+    external: ['*/ink-view.tsx'],
+    // Libraries in CommonJS require modules of Node.
+    banner: { js: "import { createRequire as cr } from 'node:module'; const require = cr(import.meta.url);" },
     logLevel: 'error',
   });
   return [process.execPath, outfile];

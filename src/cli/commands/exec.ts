@@ -28,6 +28,8 @@ export const exec: CommandDefinition = defineCommand({
     const vm = toVm(name);
     const argv = rest[0] === '--' ? rest.slice(1) : rest;
     if (argv.length === 0) throw usageError('There is no command to run.', 'Write it as in:\nsbx exec web -- uname -a');
+    if (options.tty && context.io.stdin.isTTY !== true)
+      throw usageError('-t takes the terminal of sbx, and there is none.', 'Leave -t out.');
     const { signal, off } = interruptible(context);
     const more = {
       ...(options.user === undefined ? {} : { user: options.user }),

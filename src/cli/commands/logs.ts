@@ -4,6 +4,7 @@ import { exitCodes } from '../exit.ts';
 import { flag, integer, toVm } from '../option.ts';
 import { plainStream } from '../plain-stream.ts';
 import { interruptible } from '../terminal.ts';
+import { writeOut } from '../write-out.ts';
 
 export const logs: CommandDefinition = defineCommand({
   name: 'logs',
@@ -22,7 +23,11 @@ export const logs: CommandDefinition = defineCommand({
     const { stdout } = context.io;
     // A guest may write what steers the terminal; a file or a pipe gets the bytes as they are.
     const shown = plainStream((text) => void stdout.write(text));
-    const write = options.raw || stdout.isTTY !== true ? (chunk: Uint8Array) => void stdout.write(chunk) : shown.write;
+    const write = async (chunk: Uint8Array): Promise<boolean> => {
+      if (options.raw || stdout.isTTY !== true) return await writeOut(stdout, chunk);
+      shown.write(chunk);
+      return await writeOut(stdout, Buffer.alloc(0));
+    };
     try {
       await context.services.guests.logs({
         vm: toVm(name),

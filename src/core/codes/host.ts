@@ -35,4 +35,9 @@ export const hostCodes = {
     meaning:
       'A port of the host could not be opened: another program listens on it, the address is not one of the host, or it is below 1024 and the user is not root.',
   },
+  SBX6007: {
+    severity: 'error',
+    summary: 'There is no /proc',
+    meaning: 'sbx finds and recognises processes through /proc. Without it nothing is planned or changed.',
+  },
 } as const satisfies Record<string, CodeEntry>;

@@ -37,4 +37,17 @@ export const usageCodes = {
     summary: 'File cannot be written',
     meaning: 'A file that the command line names cannot be written: its folder is missing, or is not yours to write.',
   },
+  SBX0007: {
+    severity: 'error',
+    exit: 1,
+    summary: 'Output is not whole',
+    meaning:
+      'Standard output could not be written, on a full disk for example. The command itself did what it does; what it printed is cut off.',
+  },
+  SBX0008: {
+    severity: 'error',
+    exit: 1,
+    summary: 'Working folder is gone',
+    meaning: 'The folder that sbx was called in was removed meanwhile: files and paths cannot be found from there.',
+  },
 } as const satisfies Record<string, CodeEntry>;

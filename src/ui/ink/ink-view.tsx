@@ -42,7 +42,10 @@ export function makeInkView(options: ViewOptions, now: () => number = () => perf
     patchConsole: false,
     maxFps: 1000 / frameMs,
   });
-  const ticking = setInterval(() => ink.rerender(frame()), frameMs);
+  const ticking = setInterval(() => {
+    // A terminal that is slow, or stands still, gets fewer frames instead of a queue of them.
+    if (stream.writableNeedDrain !== true) ink.rerender(frame());
+  }, frameMs);
   let open = true;
   return {
     emit: (event) => takeEvent(progress, event, now()),
