@@ -115,7 +115,16 @@ const facts = {
   image: fc.record({ cacheKey: text }, optional),
   volume: fc.record({ path: text }, optional),
   network: fc.record({ bridge: text }, optional),
-  vm: fc.record({ process: processRef, vmmVersion: text, startedAtMs: count, bootMemoryBytes: count }, optional),
+  vm: fc.record(
+    {
+      process: processRef,
+      vmmVersion: text,
+      startedAtMs: count,
+      bootMemoryBytes: count,
+      owes: fc.array(address, { maxLength: 2 }),
+    },
+    optional,
+  ),
 };
 
 const status = fc.constantFrom('creating' as const, 'ready' as const, 'deleting' as const);
@@ -197,7 +206,7 @@ function recordsAbout(of: Address): fc.Arbitrary<JournalRecord> {
       status,
       attrs: attrs[kind] as fc.Arbitrary<object>,
       facts: facts[kind] as fc.Arbitrary<object>,
-      drops: fc.subarray(['process' as const]),
+      drops: fc.subarray(['process', 'owes'] as const),
       pending: fc.record({ step, op: text }),
     },
     { requiredKeys: ['type'] },

@@ -11,7 +11,9 @@ import { giversOf, type Holder, handOver, neverHandedOver } from './hand-over.ts
 import { holdingsOf } from './holdings.ts';
 import { resolveSteps, sortSteps } from './order.ts';
 import { outputChanges } from './outputs.ts';
+import { withOwed } from './owed.ts';
 import type { Change, Drift, Impact, Plan } from './plan.ts';
+import type { Step } from './steps.ts';
 import { selectTargets, unknownAddresses } from './targets.ts';
 import { recordedUses } from './uses.ts';
 
@@ -212,12 +214,23 @@ function assemble(
     changes: [...changes.filter((change) => !isRemoval(change)), ...removals],
     drift,
     unchanged: outcomes.size - changes.length,
-    steps: sortSteps(handOver(resolveSteps(drafts), recordedHolders(survey.records, inputs))),
+    steps: sortSteps(stepsOf(inputs, survey, outcomes, drafts)),
     outputs: inputs.options.targets.length > 0 ? [] : outputChanges(inputs, survey.context.hash),
     impact:
       changes.length === 0 ? null : changes.reduce<Impact>((impact, change) => worse(impact, impactOf(change)), 'live'),
     warnings: found.filter((diagnostic) => diagnostic.severity === 'warning'),
   };
+}
+
+function stepsOf(
+  inputs: PlanInputs,
+  survey: Survey,
+  outcomes: ReadonlyMap<Address, Outcome>,
+  drafts: readonly DraftStep[],
+): readonly Step[] {
+  const steps = handOver(resolveSteps(drafts), recordedHolders(survey.records, inputs));
+  const changed = new Set([...survey.changed].filter((address) => outcomes.has(address)));
+  return withOwed(steps, { desired: survey.context.desired, records: survey.records, changed });
 }
 
 function isRemoval(change: Change): boolean {

@@ -1,4 +1,5 @@
 // Recorded facts per kind: what only the host could tell when a step was done.
+import type { Address } from '../address.ts';
 
 /** A process that is known for sure: the pid alone is reused, the three together are not. */
 export interface ProcessRef {
@@ -46,4 +47,6 @@ export interface VmFacts {
   readonly startedAtMs?: number;
   /** Memory it was started with in `bytes`; live shrinking ends there */
   readonly bootMemoryBytes?: number;
+  /** What changed, or was about to, and by `replace_triggered_by` asks for a replacement that is not done yet */
+  readonly owes?: readonly Address[];
 }

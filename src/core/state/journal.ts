@@ -36,7 +36,7 @@ export type JournalRecord =
   | { readonly type: 'close'; readonly outputs: Readonly<Record<string, RecordedOutput>> };
 
 /** Facts that a step can end. */
-export type DroppableFact = 'process';
+export type DroppableFact = 'process' | 'owes';
 
 /** What a finished step makes of the record of its address. */
 export type AfterStep =

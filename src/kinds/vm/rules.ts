@@ -109,7 +109,8 @@ function remake(subject: VmSubject, attrs: VmAttrs, record: VmRecord, context: P
   const { address } = subject;
   const stop = stopStep(address, { before: { ...record, status: 'deleting' } });
   const { attrs: fresh, status, dependsOn } = creation(subject, attrs);
-  const removal = removeSteps(record, stop, { type: 'patched', status, attrs: fresh, dependsOn }, context);
+  const after = { type: 'patched', status, attrs: fresh, dependsOn, drops: ['owes'] } as const;
+  const removal = removeSteps(record, stop, after, context);
   const cleared = [stop, ...removal];
   return [...cleared, ...bringUpSteps({ address, attrs, context, needs: cleared })];
 }
@@ -148,7 +149,7 @@ function compare(
     ...links.fields,
   ];
   const drift = [...lost, ...shapeDrift(record, observation, attrs), ...run.drift, ...links.drift];
-  const forced = forcedReplacement(subject, attrs, context);
+  const forced = forcedReplacement(subject, attrs, record, context);
   return { alive, prior, run, unplugged: links.unplugged, fields, drift, impact: highestImpact(fields), forced };
 }
 
@@ -231,10 +232,18 @@ function lostField({ field, recorded, observed }: Drift): FieldChange {
   return { field, from: observed, to: recorded, impact: 'restart', reason: 'its volume is made anew' };
 }
 
-function forcedReplacement(subject: VmSubject, attrs: VmAttrs, context: PlanContext): string | undefined {
+function forcedReplacement(
+  subject: VmSubject,
+  attrs: VmAttrs,
+  record: VmRecord,
+  context: PlanContext,
+): string | undefined {
   if (context.options.replace.some((named) => covers(named, subject.address))) return 'asked for with --replace';
   const trigger = attrs.lifecycle.replaceTriggeredBy.find((other) => context.changes(other));
-  return trigger === undefined ? undefined : `${trigger} changes (replace_triggered_by)`;
+  if (trigger !== undefined) return `${trigger} changes (replace_triggered_by)`;
+  if (context.options.only) return undefined;
+  const owed = attrs.lifecycle.replaceTriggeredBy.find((other) => record.facts.owes?.includes(other));
+  return owed === undefined ? undefined : `${owed} changed before, and this was left out (replace_triggered_by)`;
 }
 
 /** Rough figures: a stop takes about a second, a boot two with KVM and five under emulation. What is stopped for good has no downtime. */

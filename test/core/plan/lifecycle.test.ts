@@ -1,5 +1,6 @@
 // prevent_destroy, ignore_changes, replace_triggered_by, protect, --target, --replace, start and stop: also where they meet.
 import t from 'tap';
+import { formatAddress } from '../../../src/core/address.ts';
 import { isEmptyPlan, type Plan } from '../../../src/core/plan/plan.ts';
 import {
   type Applied,
@@ -183,6 +184,33 @@ t.test('a trigger may be a volume, a network, an image, or a VM that stands befo
   t.ok(replaced('vm.db', ['A: one', 'A: two']), 'a VM that stands after it');
   t.ok(replaced('"vm.job[1]"', ['./root.img', './new.img']), 'one of several');
   t.notOk(replaced('network.back', ['10.68.0.0/24', '10.68.0.0/25']), 'another network is no trigger');
+});
+
+t.test('a replacement that is left out, or cut short, is owed until it is done', async (t) => {
+  const before = withLines('front', 'lifecycle: { replace_triggered_by: [volume.pg] }');
+  const to = before.replace('pg: { size: 1GiB }', 'pg: { size: 2GiB }');
+  const from = applied(before);
+  for (const targets of [[formatAddress({ kind: 'volume', name: 'pg' })], []]) {
+    const { steps } = mustPlan({ from, to, options: { targets } });
+    const owed = steps.find(({ address, action }) => address === 'vm.front' && action.op === 'record');
+    t.match(owed, { after: { facts: { owes: ['volume.pg'] } }, needs: [] });
+    const grow = steps.filter(({ address }) => address === 'volume.pg');
+    t.ok(
+      grow.length > 0 && grow.every(({ needs }) => needs.includes(owed?.id ?? '')),
+      'noted before its cause changes',
+    );
+  }
+  const resources = applied(to).state?.resources.map((record) =>
+    record.address === 'vm.front' ? { ...record, facts: { ...record.facts, owes: ['volume.pg'] } } : record,
+  );
+  const now = applied(to);
+  const state = { ...now.state, resources } as typeof now.state;
+  const next = mustPlan({ from: { ...now, state }, to });
+  t.match(next.changes, [{ address: 'vm.front', action: 'replace', because: /volume.pg changed before/ }]);
+  const removed = next.steps.find(({ address, action }) => address === 'vm.front' && action.op === 'vm.delete');
+  t.match(removed?.after, { drops: ['owes'] }, 'paid by the replacement');
+  const free = to.replace('lifecycle: { replace_triggered_by: [volume.pg] }', 'lifecycle: {}');
+  t.notOk(mustPlan({ from: { ...now, state }, to: free }).changes.some(({ action }) => action === 'replace'));
 });
 
 t.test('triggers chain, and end where they form a circle', async (t) => {
