@@ -176,12 +176,16 @@ async function carryOut(
   return ok(result);
 }
 
-/** Outputs of the file; without a sound key, which only a removal goes on without, those that are recorded. */
+/**
+ * Outputs of the file; those that are recorded without a sound key, which only a removal goes on without, and after a power
+ * command, which plans no outputs.
+ */
 function outputsToRecord(
   inputs: MadePlan['inputs'],
   prior: State | undefined,
   key: HomeKey | undefined,
 ): State['outputs'] {
+  if (inputs.options.only) return prior?.outputs ?? {};
   if (key !== undefined) return recordedOutputs(inputs, (text) => keyedHash(key, text));
   return inputs.mode === 'destroy' ? {} : (prior?.outputs ?? {});
 }
@@ -202,7 +206,8 @@ async function rememberHost(workplace: Workplace): Promise<void> {
 
 /** Who this state is. A destroy without the file keeps what is recorded. */
 function headerOf(made: MadePlan, prior: State | undefined): Omit<State, 'format_version' | 'resources' | 'outputs'> {
-  const { layout, sources } = made.opened;
+  const { layout } = made.opened;
+  const sources = made.inputs.options.only ? undefined : made.opened.sources;
   return {
     sbx_version: sbxVersion,
     lineage: prior?.lineage ?? randomUUID(),

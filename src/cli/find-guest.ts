@@ -27,7 +27,9 @@ export async function findGuest(workplace: Workplace, vm: Address): Promise<Gues
   const opened = await openSandbox(workplace, { needsFile: false, takeOver: true });
   if (!opened.ok) {
     const [first] = opened.diagnostics;
-    throw new SbxError(first.code, first.detail, first.hint === undefined ? {} : { hint: first.hint });
+    // How to do without the file helps more than how to mend it.
+    const { hint } = opened.diagnostics.find(({ code }) => code === 'SBX4031') ?? first;
+    throw new SbxError(first.code, first.detail, hint === undefined ? {} : { hint });
   }
   const { layout, snapshot } = opened.value;
   const records = snapshot.state?.resources ?? [];

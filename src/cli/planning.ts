@@ -18,9 +18,11 @@ import { kindRules } from '../kinds/index.ts';
 import { observeSandbox, vmProcesses } from '../kinds/sandbox/provider.ts';
 import type { Shell } from '../kinds/shell.ts';
 import { observeVms } from '../kinds/vm/provider.ts';
+import { secretsOf } from '../kinds/vm/spec.ts';
 import { observeVolume } from '../kinds/volume/provider.ts';
 import { keyedHash, readKey, soundKey } from '../store/key.ts';
 import { recordedCapabilities } from '../vmm/index.ts';
+import { formerWarning } from './former.ts';
 import { type Opened, openSandbox } from './loading.ts';
 import type { PlanRequest } from './services.ts';
 import { findVm, shellOf, type Workplace } from './session.ts';
@@ -45,8 +47,8 @@ export async function makePlan(
   request: PlanRequest,
   { signal, patient = false }: { readonly signal?: AbortSignal | undefined; readonly patient?: boolean } = {},
 ): Promise<Checked<MadePlan>> {
-  // What was applied is removed or stopped as it is recorded: that needs no secrets of the file.
-  const needsFile = !isRemoval(request);
+  // What was applied is removed, stopped and started as it is recorded: that needs neither the file nor its secrets.
+  const needsFile = request.mode === 'apply' && request.power === undefined;
   const opened = await openSandbox(workplace, { needsFile, takeOver: request.takeOver });
   if (!opened.ok) return opened;
   const { desired, layout, snapshot, reserved } = opened.value;
@@ -62,7 +64,9 @@ export async function makePlan(
   if (!choice.ok) return choice;
   const options = optionsOf(request, snapshot.state, workplace.options);
   if (!options.ok) return options;
-  const key = await (needsFile ? readKey : soundKey)(workplace.home);
+  const missing = await missingSecrets(request, options.value, snapshot.state, shell);
+  if (missing !== undefined) return failed(missing);
+  const key = await (isRemoval(request) ? soundKey : readKey)(workplace.home);
   const inputs: PlanInputs = {
     mode: request.mode,
     observed,
@@ -75,7 +79,41 @@ export async function makePlan(
   };
   const plan = planSandbox(inputs, kindRules);
   if (!plan.ok) return plan;
-  return ok({ plan: plan.value, opened: opened.value, shell, inputs, observedAtMs, warnings: opened.warnings });
+  const { former } = opened.value;
+  const warnings = former === undefined ? [] : [formerWarning(former, request)];
+  return ok({
+    plan: withWarnings(plan.value, warnings),
+    opened: opened.value,
+    shell,
+    inputs,
+    observedAtMs,
+    warnings: opened.warnings,
+  });
+}
+
+function withWarnings(plan: Plan, warnings: readonly Diagnostic[]): Plan {
+  return warnings.length === 0 ? plan : { ...plan, warnings: [...plan.warnings, ...warnings] };
+}
+
+/** A VM that is to boot must get its sensitive values: known before anything is stopped. */
+async function missingSecrets(
+  { power }: PlanRequest,
+  { targets }: PlanOptions,
+  state: State | undefined,
+  shell: Shell,
+): Promise<Diagnostic | undefined> {
+  if (power === undefined || power.to === 'stop') return undefined;
+  for (const { address, attrs } of vmRecords(state).filter((record) => targets.includes(record.address))) {
+    const found = await secretsOf(address, attrs, shell);
+    const name = Object.keys(attrs.env).find((each) => typeof attrs.env[each] !== 'string' && !found.has(each));
+    if (name === undefined) continue;
+    return diagnostic('SBX8010', {
+      address,
+      detail: `${address} boots with ${name}, which is sensitive: its seed has it no more, and it was not given.`,
+      hint: 'Give the variables of the file as you do for sbx apply, with --var, --var-file or SBX_VAR_name.',
+    });
+  }
+  return undefined;
 }
 
 /** What the state is to say of the sandbox's origin and does not yet, in words for users; undefined when nothing. */
@@ -140,9 +178,10 @@ async function choiceOf(
   seen: Observed['vms'] = new Map(),
 ): Promise<Checked<DriverChoice | undefined>> {
   const { desired, snapshot } = opened;
+  const current = currentDriver(vmRecords(snapshot.state), seen);
+  if (request.power !== undefined) return await recordedDriver(workplace, request.power.to, current);
   if (request.mode === 'destroy' || desired === undefined) return ok(undefined);
   if (![...desired.resources.values()].some((resource) => resource.kind === 'vm')) return ok(undefined);
-  const current = currentDriver(vmRecords(snapshot.state), seen);
   const needs = driverNeeds(desired, host.connectivity);
   return chooseDriver(
     { vmm: workplace.options.vmm, needs, ...(current === undefined ? {} : { current }) },
@@ -157,6 +196,20 @@ function currentDriver(vms: readonly VmRecord[], seen: Observed['vms']): DriverR
   const { driver } = first.attrs;
   const runs = vms.some(({ address }) => !['absent', 'exited', 'dead'].includes(seen.get(address)?.state ?? 'absent'));
   return { driver, runs, capabilities: recordedCapabilities(driver, first.facts.vmmVersion) };
+}
+
+/** What runs the VMs now starts them again, and nothing else; none is needed to stop them. */
+async function recordedDriver(
+  workplace: Workplace,
+  to: NonNullable<PlanRequest['power']>['to'],
+  current: DriverRequest['current'],
+): Promise<Checked<DriverChoice | undefined>> {
+  if (current === undefined) return ok(undefined);
+  const detected = (await workplace.detected()).filter(
+    (one) => (one.available ? one.capabilities.driver : one.driver) === current.driver,
+  );
+  const choice = chooseDriver({ vmm: 'auto', needs: {}, current }, detected);
+  return choice.ok || to !== 'stop' ? choice : ok(undefined);
 }
 
 /** Reads images, volumes, VMs and the namespace at the same time. */

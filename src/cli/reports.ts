@@ -2,7 +2,7 @@
 import type { Address } from '../core/address.ts';
 import { type Checked, failed, ok } from '../core/checked.ts';
 import type { Output } from '../core/desired.ts';
-import { diagnostic } from '../core/diagnostic.ts';
+import { type Diagnostic, diagnostic } from '../core/diagnostic.ts';
 import type { Json } from '../core/json.ts';
 import type { Observed, VmObservation } from '../core/observed.ts';
 import type { Drift } from '../core/plan/plan.ts';
@@ -26,6 +26,7 @@ export async function busyWith(layout: SandboxLayout): Promise<LockHolder | unde
 
 interface Seen {
   readonly opened: Opened;
+  readonly warnings: readonly Diagnostic[];
   readonly observed: Observed;
 }
 
@@ -39,7 +40,9 @@ async function look(workplace: Workplace): Promise<Checked<Seen>> {
     connectivity: sandboxRecord(opened.value.snapshot.state)?.attrs.connectivity ?? 'namespace',
     reserved: new Map(),
   } as const;
-  return ok({ opened: opened.value, observed: await observeAll(opened.value, shell, host, workplace) });
+  // What is odd about the file is for those who plan.
+  const warnings = opened.warnings.filter(({ code }) => code === 'SBX4030');
+  return ok({ opened: opened.value, warnings, observed: await observeAll(opened.value, shell, host, workplace) });
 }
 
 function sandboxRecord(state: State | undefined): SandboxRecord | undefined {
@@ -47,10 +50,17 @@ function sandboxRecord(state: State | undefined): SandboxRecord | undefined {
   return record?.kind === 'sandbox' ? record : undefined;
 }
 
-/** Drift as the plan sees it; none when no plan can be made, since the file may be broken or gone. */
+/** The same of what is recorded alone. */
+const asRecorded: PlanRequest = { ...everything, power: { to: 'stop', vms: [] } };
+
+/** Drift as the plan sees it; where the file cannot be used or is not the one of this sandbox, from what is recorded alone. */
 async function driftOf(workplace: Workplace): Promise<readonly Drift[]> {
-  const made = await makePlan(workplace, everything);
-  return made.ok ? made.value.plan.drift : [];
+  const requests = workplace.options.sandbox === undefined ? [everything, asRecorded] : [asRecorded];
+  for (const request of requests) {
+    const made = await makePlan(workplace, request);
+    if (made.ok) return made.value.plan.drift;
+  }
+  return [];
 }
 
 /** The live table of the sandbox. */
@@ -63,15 +73,18 @@ export async function statusReport(workplace: Workplace): Promise<Checked<Status
   const records = (state?.resources ?? []).filter((record): record is VmRecord => record.kind === 'vm');
   const [busy, leaseEndMs] = await Promise.all([busyWith(layout), readLease(layout.runDir)]);
   const driver = await driverOf(records, workplace);
-  return ok({
-    sandbox: { name: layout.name, ...(layout.instance === undefined ? {} : { instance: layout.instance }) },
-    applied: state !== undefined,
-    ...(driver === undefined ? {} : { driver }),
-    ...(leaseEndMs === undefined ? {} : { leaseMs: leaseEndMs - Date.now() }),
-    ...(busy === undefined ? {} : { busy }),
-    vms: records.map((record) => vmStatus(record, observed, sandboxRecord(state), drift)),
-    drift: drift.filter((one) => !one.address.startsWith('vm.')),
-  });
+  return ok(
+    {
+      sandbox: { name: layout.name, ...(layout.instance === undefined ? {} : { instance: layout.instance }) },
+      applied: state !== undefined,
+      ...(driver === undefined ? {} : { driver }),
+      ...(leaseEndMs === undefined ? {} : { leaseMs: leaseEndMs - Date.now() }),
+      ...(busy === undefined ? {} : { busy }),
+      vms: records.map((record) => vmStatus(record, observed, sandboxRecord(state), drift)),
+      drift: drift.filter((one) => !one.address.startsWith('vm.')),
+    },
+    seen.value.warnings,
+  );
 }
 
 async function driverOf(records: readonly VmRecord[], workplace: Workplace): Promise<StatusReport['driver']> {
@@ -138,18 +151,21 @@ export async function showReport(workplace: Workplace, address: Address | undefi
         hint: 'See what there is with:\nsbx status',
       }),
     );
-  return ok({
-    sandbox: { name: state.name, ...(state.instance === undefined ? {} : { instance: state.instance }) },
-    lineage: state.lineage,
-    serial: state.serial,
-    folder: state.folder,
-    files: state.files,
-    resources: records.map((record) => ({
-      record,
-      observed: observedOf(record, observed),
-      drift: drift.filter((one) => one.address === record.address),
-    })),
-  });
+  return ok(
+    {
+      sandbox: { name: state.name, ...(state.instance === undefined ? {} : { instance: state.instance }) },
+      lineage: state.lineage,
+      serial: state.serial,
+      folder: state.folder,
+      files: state.files,
+      resources: records.map((record) => ({
+        record,
+        observed: observedOf(record, observed),
+        drift: drift.filter((one) => one.address === record.address),
+      })),
+    },
+    seen.value.warnings,
+  );
 }
 
 function findIn(state: State, address: Address): ResourceRecord | undefined {
@@ -179,15 +195,24 @@ function nothingApplied(id: string): ReturnType<typeof diagnostic> {
 
 /** Outputs as last applied. Sensitive ones are kept nowhere and come from the file again. */
 export async function outputsOf(workplace: Workplace): Promise<Checked<ReadonlyMap<string, Output>>> {
-  const opened = await openSandbox(workplace, { needsFile: true, takeOver: true });
+  const opened = await openSandbox(workplace, { needsFile: false, takeOver: true });
   if (!opened.ok) return opened;
   const { state } = opened.value.snapshot;
   if (state === undefined) return failed(nothingApplied(opened.value.layout.id));
   const outputs = new Map<string, Output>();
+  const unknown: string[] = [];
   for (const [name, recorded] of Object.entries(state.outputs)) {
     const declared = opened.value.desired?.outputs.get(name);
     if ('value' in recorded) outputs.set(name, { value: recorded.value, sensitive: false });
     else if (declared !== undefined) outputs.set(name, { value: declared.value, sensitive: true });
+    else unknown.push(name);
   }
-  return ok(outputs);
+  return ok(outputs, [...opened.warnings, ...unknown.map(unknownOutput)]);
+}
+
+function unknownOutput(name: string): Diagnostic {
+  return diagnostic('SBX4033', {
+    detail: `The value of "${name}" is sensitive and kept nowhere, and the file does not give it now.`,
+    hint: 'Give the variables of the file with --var, --var-file or SBX_VAR_name.',
+  });
 }

@@ -8,7 +8,14 @@ import type { DriverName } from '../core/plan/capabilities.ts';
 import type { Plan } from '../core/plan/plan.ts';
 import type { OnFailure, PlanRequest } from '../core/plan/request.ts';
 import type { GarbageReport, Removal } from '../core/render/gc-model.ts';
-import type { CachedImage, DoctorCheck, LockHolder, ShowReport, StatusReport } from '../core/render/status-model.ts';
+import type {
+  CachedImage,
+  DoctorCheck,
+  HomeReport,
+  LockHolder,
+  ShowReport,
+  StatusReport,
+} from '../core/render/status-model.ts';
 import type { ApplyResult, Emit } from '../engine/events.ts';
 
 export type { PlanRequest } from '../core/plan/request.ts';
@@ -175,6 +182,8 @@ export interface Services {
   openPlan(path: string): Promise<Checked<Planned>>;
   /** Live table; reads the file only for the sandbox's name. */
   status(): Promise<Checked<StatusReport>>;
+  /** Every sandbox of this home; reads no file and asks no VMM. */
+  statusAll(): Promise<HomeReport>;
   /** Recorded and observed of one address or of all. Fails when nothing was ever applied. */
   show(address?: Address): Promise<Checked<ShowReport>>;
   /** Outputs of the file as last applied; sensitive ones with their value. */

@@ -18,6 +18,7 @@ import {
   type SandboxName,
   sandboxLayout,
 } from '../store/home.ts';
+import { keyedHash, readKey } from '../store/key.ts';
 import { readKnown } from '../store/known-file.ts';
 import { detectDrivers, type KnownVmms, openDrivers } from '../vmm/index.ts';
 import { type Installation, installationOf } from './installation.ts';
@@ -143,6 +144,10 @@ export function shellOf(
       return (await drivers)[name];
     },
     secrets: (address) => secretsOf(options.desired, address),
+    hash: async (text) => {
+      const key = await readKey(workplace.home);
+      return key === undefined ? undefined : keyedHash(key, text);
+    },
     images: { cacheDir: workplace.home.cache, recipesDir: installation.recipesDir },
     holderScript: installation.holderScript,
     expireArgv: expireArgv(workplace, layout),

@@ -47,6 +47,16 @@ export function folderOf(cwd: string, file: string): string {
   return file === stdinName ? cwd : dirname(file);
 }
 
+/** The folder that a sandbox file lies in, or would: that of the first -f, of the nearest sbx.yaml, else this one. */
+export function sandboxFolder({ files, cwd }: Pick<SourceOptions, 'files' | 'cwd'>): string {
+  const [first] = files;
+  if (first !== undefined) return folderOf(cwd, wholePath(cwd, first));
+  for (let folder = cwd; ; folder = dirname(folder)) {
+    if (statOf(join(folder, 'sbx.yaml')) !== undefined) return folder;
+    if (folder === dirname(folder)) return cwd;
+  }
+}
+
 /** The text of a file named on the command line, or of standard input. SBX1001, SBX1003 to SBX1005. */
 export async function readSource(options: SourceOptions, named: string): Promise<Checked<Source>> {
   if (named === stdinName) return await readStdin(options);

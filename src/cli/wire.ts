@@ -35,6 +35,9 @@ export function createServices(
     plan: async (request) => await planned(await workplace(), request),
     openPlan: async (path) => (await import('./saved-plan.ts')).openSavedPlan(await workplace(), path),
     status: async () => (await import('./reports.ts')).statusReport(await workplace()),
+    statusAll: async () => ({
+      sandboxes: await (await import('./former.ts')).summariesOf((await workplace()).home, Date.now()),
+    }),
     show: async (address) => (await import('./reports.ts')).showReport(await workplace(), address),
     outputs: async () => (await import('./reports.ts')).outputsOf(await workplace()),
     doctor: async () => (await import('./doctor.ts')).examine(await workplace()),

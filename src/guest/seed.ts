@@ -1,6 +1,6 @@
 // The seed: a small disk that tells a guest who it is. A tar archive from its first byte, found by the serial sbx-seed.
 import { bug } from '../core/errors.ts';
-import { type TarMember, tarArchive } from './tar.ts';
+import { memberOf, type TarMember, tarArchive } from './tar.ts';
 
 /** Device name and serial of the seed's disk. */
 export const seedDiskId = 'sbx-seed';
@@ -78,6 +78,18 @@ export function buildSeed(content: SeedContent): Uint8Array {
   if (content.hostKey !== undefined)
     members.push({ type: 'file', path: 'host_key', mode: 0o600, content: content.hostKey });
   return tarArchive([...members, ...fileMembers(content.files ?? [])]);
+}
+
+/**
+ * The environment that a seed gives its guest, by name; nothing where it is no seed. It is only ever compared with what is
+ * recorded, so that a damaged one can do no more than be of no use.
+ */
+export function readSeedEnv(seed: Uint8Array): ReadonlyMap<string, string> {
+  const text = Buffer.from(memberOf(seed, 'env.sh') ?? new Uint8Array()).toString('utf8');
+  const line = /^export ([A-Za-z_][A-Za-z0-9_]*)=((?:'[^']*'|\\')*)\n/gmu;
+  return new Map(
+    [...text.matchAll(line)].map(([, name = '', word = '']) => [name, word.replace(/'([^']*)'|\\(')/g, '$1$2')]),
+  );
 }
 
 function nicLine(nic: SeedNic): string {

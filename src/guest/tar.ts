@@ -22,6 +22,20 @@ export function tarArchive(members: readonly TarMember[]): Uint8Array {
   return Buffer.concat([...parts, Buffer.alloc(2 * block)]);
 }
 
+/** The content of a file of an archive of ours; undefined when there is none, or no such archive. */
+export function memberOf(archive: Uint8Array, path: string): Uint8Array | undefined {
+  const bytes = Buffer.from(archive.buffer, archive.byteOffset, archive.byteLength);
+  for (let at = 0; at + block <= bytes.length; ) {
+    const name = bytes.toString('utf8', at, at + 100).replace(/\0.*$/s, '');
+    const size = Number.parseInt(bytes.toString('latin1', at + 124, at + 135), 8);
+    const start = at + block;
+    if (name === '' || !Number.isSafeInteger(size) || size < 0) return undefined;
+    if (name === path) return bytes.subarray(start, start + size);
+    at = start + Math.ceil(size / block) * block;
+  }
+  return undefined;
+}
+
 function header(path: string, mode: number, size: number, type: '0' | '5'): Buffer {
   const [prefix, name] = splitPath(path);
   const head = Buffer.alloc(block);

@@ -17,6 +17,8 @@ export interface Shell {
   readonly driver: (name: DriverName) => Promise<VmmDriver>;
   /** Sensitive environment of a VM by name, from the file; never recorded */
   readonly secrets: (address: Address) => ReadonlyMap<string, string>;
+  /** What is recorded in place of a sensitive text, by the key of this home; undefined when the home has none */
+  readonly hash: (text: string) => Promise<string | undefined>;
   /** Parent of the image cache, and the recipes that ship with sbx */
   readonly images: { readonly cacheDir: string; readonly recipesDir: string };
   /** Absolute path of holder.sh */

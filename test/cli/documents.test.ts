@@ -8,7 +8,7 @@ import type { EngineEvent } from '../../src/engine/events.ts';
 import { plannerOf, sbx } from '../support/cli.ts';
 import { outputValidator } from '../support/output-schema.ts';
 import { at, emptyPlan, firstPlan, richPlan } from '../support/plans.ts';
-import { showReport, statusReport } from '../support/reports.ts';
+import { homeReport, showReport, statusReport } from '../support/reports.ts';
 
 const failure = diagnostic('SBX5001', { detail: 'It ended.', address: at('vm.a'), hint: 'Look at its log.' });
 
@@ -44,6 +44,8 @@ t.test('every document that --json prints is what its schema says', async (t) =>
       services: plannerOf(emptyPlan, { busy: { pid: 1, user: 'a', command: 'c', sinceMs: 2 } }).services,
     },
     { schema: 'status', argv: ['status'], services: { status: async () => ok(statusReport) } },
+    { schema: 'status-all', argv: ['status', '--all'], services: { statusAll: async () => homeReport } },
+    { schema: 'status-all', argv: ['ps', '--all'], services: { statusAll: async () => ({ sandboxes: [] }) } },
     { schema: 'show', argv: ['show'], services: { show: async () => ok(showReport) } },
     { schema: 'output', argv: ['output'], services: { outputs: async () => ok(outputs) } },
     { schema: 'output', argv: ['output', 'db'], services: { outputs: async () => ok(outputs) } },

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
-import { buildSeed, type SeedContent } from '../../src/guest/seed.ts';
+import { buildSeed, readSeedEnv, type SeedContent } from '../../src/guest/seed.ts';
 import { run } from '../../src/host/exec.ts';
 
 const plain: SeedContent = {
@@ -82,4 +82,26 @@ t.test('values that could become commands or lines of the guest are refused', as
   for (const [name, change] of Object.entries(bad)) {
     t.throws(() => buildSeed({ ...plain, ...change }), { code: 'SBX9001' }, name);
   }
+});
+
+t.test('the environment of a seed reads back, whatever is in it', async (t) => {
+  const name = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,20}$/);
+  const value = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.stringMatching(/^['"\\\n =$a-z]{0,40}$/),
+    fc.constant("'\nexport B='x"),
+  );
+  fc.assert(
+    fc.property(fc.dictionary(name, value, { noNullPrototype: true }), (values) => {
+      const env = new Map(Object.entries(values).map(([key, text]) => [key, text.replaceAll('\0', '')]));
+      const read = readSeedEnv(buildSeed({ ...plain, env }));
+      t.strictSame([...read], [...env]);
+    }),
+  );
+});
+
+t.test('what is no seed has no environment', async (t) => {
+  for (const bytes of [Buffer.alloc(0), Buffer.alloc(512), Buffer.alloc(5000, 'x'), Buffer.from('env.sh')])
+    t.equal(readSeedEnv(bytes).size, 0);
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 4096 }), (bytes) => readSeedEnv(bytes).size === 0));
 });

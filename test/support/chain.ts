@@ -20,6 +20,7 @@ import {
   soundFile,
 } from './sound-file.ts';
 import type { Tally } from './tally.ts';
+import { whoTells } from './told.ts';
 import { fakeEye, type VmmEye } from './vmm-eye.ts';
 
 /** Ports that files of this process publish; below the range that the kernel hands out. */
@@ -81,6 +82,8 @@ export async function applyOver(
   const called = (await host.fake?.calls())?.length ?? 0;
   const result = must(await host.apply(planned), 'the apply', story);
   if (result.status !== 'complete') throw new TypeError(`the apply ended ${JSON.stringify(result, null, 1)}${story()}`);
+  const tellers = whoTells(host.home, planned.plan, result);
+  if (tellers.length > 0) throw new TypeError(`a sensitive value is told by ${tellers.join(', ')}${story()}`);
   const owners = [...Object.keys(before?.expected.vms ?? {}), ...Object.keys(expected.vms)] as Address[];
   const calls = (await host.fake?.calls())?.slice(called);
   const problems =

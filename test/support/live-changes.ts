@@ -9,7 +9,7 @@ const vm: VmModel = {
 };
 const first: FileModel = {
   expires: '1h',
-  token: 'x',
+  token: 'Hunter2',
   networks: { lan: { mode: 'nat', subnet: 1 } },
   volumes: { v0: { size: 2, protect: false }, v1: { size: 1, protect: false } },
   vms: { a: vm, b: { ...vm, image: 'bare', root: null, volumes: {}, networks: {}, dependsOn: { a: 'ready' } } },

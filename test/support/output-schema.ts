@@ -9,6 +9,7 @@ const names = [
   'plan-output',
   'events',
   'status',
+  'status-all',
   'show',
   'output',
   'validate',

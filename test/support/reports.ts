@@ -1,5 +1,5 @@
 // Reports made by hand, for tests of what shows them.
-import type { ShowReport, StatusReport } from '../../src/core/render/status-model.ts';
+import type { HomeReport, ShowReport, StatusReport } from '../../src/core/render/status-model.ts';
 import { at, is } from './plans.ts';
 
 /** VMs in every sort of state. */
@@ -90,6 +90,21 @@ export const showReport: ShowReport = {
       },
       observed: null,
       drift: [{ address: at('vm.db'), field: 'state', recorded: is('running'), observed: is('dead'), remedy: '' }],
+    },
+  ],
+};
+
+/** A home with a sandbox of each kind. */
+export const homeReport: HomeReport = {
+  sandboxes: [
+    { sandbox: { name: 'shop' }, folder: '/work/shop', vms: { running: 2, total: 3 }, leaseMs: 5_400_000 },
+    { sandbox: { name: 'shop', instance: 'pr-17' }, folder: '/work/shop', vms: { running: 0, total: 1 } },
+    {
+      sandbox: { name: 'torn' },
+      vms: { running: 0, total: 0 },
+      leaseMs: -1,
+      busy: { pid: 7, user: 'ana', command: 'sbx apply', sinceMs: 5 },
+      problem: 'torn.json is not JSON.',
     },
   ],
 };

@@ -96,4 +96,29 @@ export const stateCodes = {
     meaning:
       'The file "key" of the home does not hold 32 bytes. Without it saved plans are void and sensitive values count as changed; delete it to get a new one.',
   },
+  SBX4030: {
+    severity: 'warning',
+    summary: 'File not used',
+    meaning:
+      'The sandbox file cannot be read, and the command does not need it: it went by the one sandbox that was applied from this folder.',
+  },
+  SBX4031: {
+    severity: 'error',
+    exit: 64,
+    summary: 'Sandbox not named',
+    meaning:
+      'The sandbox file cannot be read, and not exactly one sandbox was applied from this folder. Name the one that is meant with --sandbox.',
+  },
+  SBX4032: {
+    severity: 'warning',
+    summary: 'Renamed sandbox is still there',
+    meaning:
+      'A sandbox is kept under its name: with another name the same file makes another sandbox, and the one before goes on until it is destroyed.',
+  },
+  SBX4033: {
+    severity: 'warning',
+    summary: 'Sensitive output not known',
+    meaning:
+      'The value of a sensitive output is kept nowhere. It comes from the file again, for which its variables have to be given.',
+  },
 } as const satisfies Record<string, CodeEntry>;

@@ -45,6 +45,24 @@ export interface VmStatus {
   readonly drift: readonly string[];
 }
 
+/** One sandbox of a home, by what is recorded of it and which of its processes live. */
+export interface SandboxSummary {
+  readonly sandbox: { readonly name: string; readonly instance?: string };
+  /** Folder that its file came from; absent when its state cannot be read or its first apply has not ended */
+  readonly folder?: string;
+  readonly vms: { readonly running: number; readonly total: number };
+  /** Time until the lease ends in `ms`; absent without a lease */
+  readonly leaseMs?: number;
+  readonly busy?: LockHolder;
+  /** Why its state cannot be read */
+  readonly problem?: string;
+}
+
+/** Every sandbox of a home. */
+export interface HomeReport {
+  readonly sandboxes: readonly SandboxSummary[];
+}
+
 /** The live table of one sandbox. */
 export interface StatusReport {
   readonly sandbox: { readonly name: string; readonly instance?: string };

@@ -81,7 +81,8 @@ function driverWords(driver: NonNullable<StatusReport['driver']>): string {
   return `${driverTitle(driver.name)} ${driver.version} (${driver.acceleration === 'kvm' ? 'KVM' : 'emulation'})`;
 }
 
-function leaseWords(leaseMs: number): string {
+/** When the lease ends. */
+export function leaseWords(leaseMs: number): string {
   return leaseMs <= 0 ? 'lease ended' : `lease ends in ${roughDuration(leaseMs)}`;
 }
 

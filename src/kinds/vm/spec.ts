@@ -1,5 +1,6 @@
 // From the attributes of a VM to what a driver starts: images become files, networks taps, the seed a disk.
 import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Address, shortName } from '../../core/address.ts';
 import { SbxError } from '../../core/errors.ts';
@@ -8,7 +9,7 @@ import type { Connectivity, VmAttrs } from '../../core/state/attrs.ts';
 import type { ImageRecord, NetworkRecord } from '../../core/state/state.ts';
 import type { StepContext } from '../../engine/provider.ts';
 import { readGuestKeys } from '../../guest/sandbox-keys.ts';
-import { type SeedContent, type SeedNic, seedDiskId } from '../../guest/seed.ts';
+import { readSeedEnv, type SeedContent, type SeedNic, seedDiskId } from '../../guest/seed.ts';
 import { type BuiltImage, ensureImage } from '../../images/cache.ts';
 import type { DiskSpec, NicSpec, VmmDriver, VmPaths, VmSpec } from '../../vmm/driver.ts';
 import { connectivityIn, type Shell } from '../shell.ts';
@@ -95,7 +96,43 @@ export function nicSpec(address: Address, nic: string, attrs: VmAttrs, connectiv
     : { id: nic, mac, connection: { type: 'tap', ifname: tapName(address, nic) } };
 }
 
-/** What the guest is told at boot. Sensitive values come from the file, never from the record. */
+/**
+ * Sensitive values of a VM: those of which the record has the hash. They are in the file, where its variables were given; else
+ * still in the seed of the last boot, which `start` and `restart` leave as it is. A value of the file that is not the recorded
+ * one is taken when there is no other.
+ */
+export async function secretsOf(
+  address: Address,
+  attrs: Pick<VmAttrs, 'env'>,
+  shell: Pick<Shell, 'secrets' | 'hash' | 'layout'>,
+): Promise<ReadonlyMap<string, string>> {
+  const given = shell.secrets(address);
+  const found = new Map<string, string>();
+  let kept: ReadonlyMap<string, string> | undefined;
+  for (const [name, recorded] of Object.entries(attrs.env)) {
+    if (typeof recorded === 'string') continue;
+    const isRecorded = async (value: string | undefined): Promise<boolean> =>
+      value !== undefined && (await shell.hash(value)) === recorded.sensitive;
+    const fromFile = given.get(name);
+    if (fromFile !== undefined) found.set(name, fromFile);
+    if (await isRecorded(fromFile)) continue;
+    kept ??= await keptEnv(seedPath(shell.layout.vmPaths(address)));
+    const value = kept.get(name);
+    if (value !== undefined && (await isRecorded(value))) found.set(name, value);
+  }
+  return found;
+}
+
+async function keptEnv(path: string): Promise<ReadonlyMap<string, string>> {
+  try {
+    return readSeedEnv(await readFile(path));
+  } catch {
+    // Without a seed there is nothing that it could give: whoever needs it says so.
+    return new Map();
+  }
+}
+
+/** What the guest is told at boot. Sensitive values never come from the record. */
 export async function seedOf(
   address: Address,
   attrs: VmAttrs,
@@ -103,7 +140,7 @@ export async function seedOf(
   context: StepContext,
 ): Promise<SeedContent> {
   const keys = await readGuestKeys(shell.layout.keysDir);
-  const secrets = shell.secrets(address);
+  const secrets = await secretsOf(address, attrs, shell);
   const env = new Map<string, string>();
   for (const [name, text] of Object.entries(attrs.env)) {
     const value = typeof text === 'string' ? text : secrets.get(name);
