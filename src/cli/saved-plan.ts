@@ -55,7 +55,7 @@ export async function openSavedPlan(workplace: Workplace, path: string): Promise
     apply: (options) => applyMade(again, saved.request, made.value, options),
     save: (target) => savePlan(again, saved.request, made.value, target),
   };
-  return ok(planned, made.warnings);
+  return ok(planned, made.value.warnings);
 }
 
 function stale(detail: string): ReturnType<typeof diagnostic> {
