@@ -128,7 +128,7 @@ t.test('the environment is not there to be read, but for SBX_VAR_', async (t) =>
   const declared = await run(
     clone,
     `${head}variables: { SECRET: { type: string } }\noutputs: { it: "\${var.SECRET}" }\n`,
-    'validate',
+    'plan',
   );
   t.equal(declared.code, 3, 'a variable of that name has no value by itself');
 });
