@@ -1,5 +1,5 @@
 // Places of a sandbox that are ours alone: whatever else lies where a file or a folder of ours belongs makes way for it.
-import { lstatSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { lstatSync, mkdirSync, rmSync, type Stats, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoOf } from '../core/errors.ts';
@@ -22,12 +22,16 @@ export async function clearPlace(path: string): Promise<void> {
 
 /**
  * Sees to it that a path can be opened as a plain file: makes its folder, and removes what is no file. A FIFO would hold up
- * whoever opens it, a link would lead elsewhere.
+ * whoever opens it, a link would lead elsewhere. A device is never ours: /dev/null stays what it is.
  */
 export function makeWayForFile(path: string): void {
   const there = lstatSync(path, { throwIfNoEntry: false });
   if (there === undefined) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  else if (!there.isFile()) rmSync(path, { recursive: true, force: true });
+  else if (!there.isFile() && !isDevice(there)) rmSync(path, { recursive: true, force: true });
+}
+
+function isDevice(there: Stats): boolean {
+  return there.isCharacterDevice() || there.isBlockDevice();
 }
 
 /** Replaces a file of a sandbox, or what lies in its place. */
