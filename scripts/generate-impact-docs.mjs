@@ -84,7 +84,8 @@ Cloud Hypervisor from ${releases[0].version} and QEMU from 6.2 are compared; whe
 
 ${table.join('\n')}
 
-Creating something counts as live, removing it as replace: \`--max-impact\` uses this order. \`version\`, \`variables\`,
+Creating something counts as live, removing it as replace: \`--max-impact\` uses this order. Whatever ends a running guest
+counts as restart at least, and whatever loses data as replace, for whatever reason it is planned. \`version\`, \`variables\`,
 \`templates\`, \`outputs\` and keys that begin with \`x-\` cost nothing by themselves: what is made of them does. Another \`name\` is
 another sandbox. \`count\` and \`for_each\` create and remove VMs. Another VMM (\`--vmm\`) restarts them.
 `;

@@ -5,7 +5,6 @@ import type { VmObservation } from '../core/observed.ts';
 import type { SandboxRecord, VmRecord } from '../core/state/state.ts';
 import { sandboxKeys } from '../guest/sandbox-keys.ts';
 import type { SshTarget } from '../guest/ssh.ts';
-import { isAlive } from '../host/processes.ts';
 import { enterArgv, spaceOf } from '../host/space.ts';
 import type { SandboxLayout } from '../store/home.ts';
 import type { VmmDriver, VmRef } from '../vmm/driver.ts';
@@ -70,7 +69,7 @@ function sshTarget(record: VmRecord, sandbox: SandboxRecord | undefined, layout:
 /** Throws SBX8015 when nobody in the VM can answer: it is off, or held. A VMM that does not tell is no reason to give up. */
 export async function mustRun({ driver, ref, record }: Guest): Promise<void> {
   const seen = await driver.observe(ref);
-  const why = whyOff(seen, record, isAlive(ref.process));
+  const why = whyOff(seen, record);
   if (why !== undefined) throw new SbxError('SBX8015', why.detail, { hint: why.hint });
 }
 
@@ -78,13 +77,19 @@ export async function mustRun({ driver, ref, record }: Guest): Promise<void> {
 export function whyOff(
   seen: VmObservation,
   { address, attrs }: Pick<VmRecord, 'address' | 'attrs'>,
-  lives: boolean,
 ): { readonly detail: string; readonly hint: string } | undefined {
   const start = { hint: `Start it with:\nsbx start ${address}` };
   switch (seen.state) {
     case 'running':
     case 'unresponsive':
+    // A VMM that lost its socket runs its guest all the same.
+    case 'lost':
       return undefined;
+    case 'blocked':
+      return {
+        detail: `${address} is held: ${seen.reason}.`,
+        hint: 'Make room on the disk of the home, and let it go on with:\nsbx apply',
+      };
     case 'paused':
       return { detail: `${address} is paused: nothing in it runs.`, hint: 'Let it go on with:\nsbx apply' };
     case 'exited':
@@ -98,7 +103,7 @@ export function whyOff(
         ? { detail: `${address} is off: sbx stop holds it.`, ...start }
         : { detail: `${address} is off.`, hint: 'Start it as the file says with:\nsbx apply' };
     case 'dead':
-      // A VMM that lost its socket may run its guest all the same.
-      return lives ? undefined : { detail: `${address} does not run: ${seen.reason}.`, ...start };
+    case 'halted':
+      return { detail: `${address} does not run: ${seen.reason}.`, ...start };
   }
 }

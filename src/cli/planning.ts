@@ -4,7 +4,13 @@ import { mapBounded } from '../core/bounded.ts';
 import { type Checked, failed, ok } from '../core/checked.ts';
 import type { DesiredImage, DesiredResource } from '../core/desired.ts';
 import { type Diagnostic, diagnostic } from '../core/diagnostic.ts';
-import type { HostFacts, ImageObservation, Observed, VolumeObservation } from '../core/observed.ts';
+import {
+  type HostFacts,
+  holdsGuest,
+  type ImageObservation,
+  type Observed,
+  type VolumeObservation,
+} from '../core/observed.ts';
 import { chooseDriver, type DriverRequest, driverNeeds } from '../core/plan/choose-driver.ts';
 import { noOptions, type PlanInputs, type PlanOptions } from '../core/plan/context.ts';
 import type { DriverChoice, Plan } from '../core/plan/plan.ts';
@@ -194,7 +200,7 @@ function currentDriver(vms: readonly VmRecord[], seen: Observed['vms']): DriverR
   const [first] = vms;
   if (first === undefined) return undefined;
   const { driver } = first.attrs;
-  const runs = vms.some(({ address }) => !['absent', 'exited', 'dead'].includes(seen.get(address)?.state ?? 'absent'));
+  const runs = vms.some(({ address }) => holdsGuest(seen.get(address) ?? { state: 'absent' }));
   return { driver, runs, capabilities: recordedCapabilities(driver, first.facts.vmmVersion) };
 }
 

@@ -105,7 +105,7 @@ function vmStatus(
   drift: readonly Drift[],
 ): VmStatus {
   const observation = observed.vms.get(record.address) ?? { state: 'absent' };
-  const alive = observation.state === 'running' || observation.state === 'paused';
+  const alive = 'cpus' in observation;
   const { startedAtMs } = record.facts;
   const published = (sandbox?.attrs.forwards ?? []).filter((forward) => forward.vm === record.address);
   const own = Object.values(record.attrs.nics).flatMap((nic) => nic.forwards);

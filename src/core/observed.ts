@@ -8,11 +8,39 @@ export type VmObservation =
   | { readonly state: 'absent' }
   /** The guest powered itself off and its VMM ended cleanly */
   | { readonly state: 'exited' }
-  /** The VMM is gone without a clean end, or its socket is */
+  /** The VMM is gone without a clean end: no process of it is left */
   | { readonly state: 'dead'; readonly reason: string }
+  /** The VMM lives and answers, but no guest runs in it: shut down or deleted over its socket, panicked */
+  | { readonly state: 'halted'; readonly reason: string }
+  /** The VMM lives and its socket is gone: its guest runs on, out of reach */
+  | { readonly state: 'lost'; readonly reason: string }
   /** A process that does not answer, or answers nonsense; `atWork`: its guest runs or cannot for now, so that it is left alone */
   | { readonly state: 'unresponsive'; readonly reason: string; readonly atWork?: true }
+  /** The VMM holds the guest since a write to a disk failed; it goes on where it was when there is room again */
+  | (VmShape & { readonly state: 'blocked'; readonly reason: string })
   | (VmShape & { readonly state: 'running' | 'paused' });
+
+/** Whether ending the VM ends a guest, as far as anybody can tell: what cannot be asked is taken to run. */
+export function holdsGuest({ state }: VmObservation): boolean {
+  switch (state) {
+    case 'running':
+    case 'paused':
+    case 'blocked':
+    case 'lost':
+    case 'unresponsive':
+      return true;
+    case 'absent':
+    case 'exited':
+    case 'dead':
+    case 'halted':
+      return false;
+  }
+}
+
+/** Whether a process of the VM lives that must end before the VM counts as stopped. */
+export function hasProcess(observation: VmObservation): boolean {
+  return observation.state === 'halted' || holdsGuest(observation);
+}
 
 /** What a living VMM says of its VM. */
 export interface VmShape {

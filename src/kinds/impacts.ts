@@ -2,11 +2,13 @@
 // for docs/impact.md and for the schema's hovers (scripts/generate-impact-docs.mjs). Sources: docs/hotplug.md, docs/device_model.md
 // and the release notes of Cloud Hypervisor; QEMU's QMP reference and docs/system/.
 import type { Capabilities } from '../core/plan/capabilities.ts';
-import type { Impact } from '../core/plan/plan.ts';
+import type { Impact, Through } from '../core/plan/plan.ts';
 
 /** What a change costs, for one driver. */
 export interface Cost {
   readonly impact: Impact;
+  /** How it is carried out, where that is less than what it costs */
+  readonly through?: Through;
   /** Why, in words for users */
   readonly reason: string;
 }
@@ -20,8 +22,10 @@ export interface ImpactCase {
   readonly when: string;
   /** `refused`: there is no such plan */
   readonly impact: Impact | 'refused';
-  /** Of a `live` change: where the driver lacks this, it is a restart */
+  /** Of a `live` change, and of one that `loses`: where the driver lacks this, it is a restart */
   readonly ability?: Ability;
+  /** It is as dear as a replacement for what it loses, and is carried out live where the driver has the ability */
+  readonly loses?: true;
   readonly why: string;
   /** Why it is a restart where the driver cannot; follows the driver's name */
   readonly whyNot?: string;
@@ -246,12 +250,20 @@ export const impactTable = {
         through: 'vm.add-disk; QEMU: blockdev-add, device_add',
       },
       removed: {
-        when: 'by one less',
+        when: 'by one volume less',
         impact: 'live',
         ability: 'diskDetach',
         why: 'the guest must not use it any more',
         whyNot: 'cannot unplug disks from a running VM',
         through: 'vm.remove-device; QEMU: device_del, blockdev-del',
+      },
+      removedOwn: {
+        when: 'by one less of its own',
+        impact: 'replace',
+        ability: 'diskDetach',
+        loses: true,
+        why: 'its content is lost',
+        through: 'vm.remove-device; QEMU: device_del, blockdev-del; its file is deleted',
       },
       rootAdded: {
         when: 'by root',
@@ -341,6 +353,10 @@ export type ImpactField = keyof typeof impactTable;
 /** What a case of the table costs with a driver; `undefined` is a driver of which nothing is known. */
 export function costOf(entry: PayableCase, capabilities?: Capabilities): Cost {
   const { impact, ability, why, whyNot = 'cannot do it live' } = entry;
+  if (entry.loses === true) {
+    const live = ability === undefined || capabilities?.[ability] === 'live';
+    return { impact, reason: why, through: live ? 'live' : 'restart' };
+  }
   if (ability === undefined || capabilities?.[ability] === 'live') return { impact, reason: why };
   const who =
     capabilities === undefined

@@ -33,20 +33,23 @@ t.test('there is one try at least, and the notice only while nobody answers', as
 const record = (attrs: object) => ({ address: 'vm.web', attrs }) as unknown as Parameters<typeof whyOff>[1];
 
 t.test('a guest that cannot answer is told from one that may', async (t) => {
-  const cases: readonly (readonly [VmObservation, object, boolean, RegExp | undefined])[] = [
-    [{ state: 'exited' }, { onExit: 'restart' }, false, /powered itself off.*sbx start vm\.web/s],
-    [{ state: 'exited' }, { onExit: 'keep' }, false, /sbx restart vm\.web/],
-    [{ state: 'absent' }, { hold: true }, false, /sbx stop holds it.*sbx start vm\.web/s],
-    [{ state: 'absent' }, { hold: false }, false, /sbx apply/],
-    [{ state: 'dead', reason: 'it was killed' }, {}, false, /it was killed.*sbx start/s],
-    [{ state: 'dead', reason: 'its socket is gone' }, {}, true, undefined],
-    [{ state: 'unresponsive', reason: 'no answer' }, {}, true, undefined],
+  const cases: readonly (readonly [VmObservation, object, RegExp | undefined])[] = [
+    [{ state: 'exited' }, { onExit: 'restart' }, /powered itself off.*sbx start vm\.web/s],
+    [{ state: 'exited' }, { onExit: 'keep' }, /sbx restart vm\.web/],
+    [{ state: 'absent' }, { hold: true }, /sbx stop holds it.*sbx start vm\.web/s],
+    [{ state: 'absent' }, { hold: false }, /sbx apply/],
+    [{ state: 'dead', reason: 'it was killed' }, {}, /it was killed.*sbx start/s],
+    [{ state: 'halted', reason: 'it was deleted from outside' }, {}, /deleted from outside.*sbx start/s],
+    [{ state: 'lost', reason: 'its socket is gone' }, {}, undefined],
+    [{ state: 'unresponsive', reason: 'no answer' }, {}, undefined],
   ];
-  for (const [seen, attrs, lives, want] of cases) {
-    const why = whyOff(seen, record(attrs), lives);
+  for (const [seen, attrs, want] of cases) {
+    const why = whyOff(seen, record(attrs));
     if (want === undefined) t.equal(why, undefined, seen.state);
     else t.match(`${why?.detail}\n${why?.hint}`, want, seen.state);
   }
   const paused = { state: 'paused' } as VmObservation;
-  t.match(whyOff(paused, record({}), true)?.detail, /paused/);
+  t.match(whyOff(paused, record({}))?.detail, /paused/);
+  const blocked = { state: 'blocked', reason: 'a disk write failed for want of room' } as VmObservation;
+  t.match(whyOff(blocked, record({})), { detail: /held: a disk write failed/, hint: /Make room/ });
 });

@@ -60,6 +60,10 @@ async function holdTen(vmm: WireVmm): Promise<readonly Socket[]> {
   return held;
 }
 
+/** `source/event` of each event, in order. */
+const eventsOf = (log: string): readonly string[] =>
+  [...log.matchAll(/"source":\s*"([^"]*)",\s*"event":\s*"([^"]*)"/g)].map(([, source, event]) => `${source}/${event}`);
+
 const get = (path: string): string => `GET /api/v1/${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
 
 export const scenes: readonly Scene[] = [
@@ -490,6 +494,15 @@ export const scenes: readonly Scene[] = [
           equal((await vmm.call('GET', 'vm.info')).status, at(53) ? 404 : 500);
         },
       },
+      {
+        id: 'CH-VM-EVENTS',
+        says: 'vm.shutdown and vm.delete tell of a vm that ended, and of no vmm that did',
+        check: async (vmm) => {
+          const told = eventsOf(await vmm.events());
+          ok(told.includes('vm/shutdown') && told.includes('vm/deleted'), told.join(' '));
+          equal(told.includes('vmm/shutdown'), false);
+        },
+      },
     ],
   },
   {
@@ -513,6 +526,28 @@ export const scenes: readonly Scene[] = [
         },
       },
       {
+        id: 'CH-SWAP',
+        says: 'what is plugged in under the id of a removed disk is in vm.info with its own path and readonly',
+        guest: true,
+        check: async (vmm) => {
+          equal(await vmm.status('vm.remove-device', { id: 'disk-a' }), 204);
+          await until(
+            async () => !Object.hasOwn((await vmm.info())['device_tree'] as object, 'disk-a'),
+            vmm.world.guestMs,
+            'the guest keeps the disk',
+          );
+          const other = { id: 'disk-a', path: vmm.world.kernel, readonly: true, image_type: 'Raw' };
+          equal(await vmm.status('vm.add-disk', other), 200);
+          const { config } = await vmm.info();
+          const shown = (config['disks'] as { id: string; path: string; readonly: boolean }[]).find(
+            (disk) => disk.id === 'disk-a',
+          );
+          equal(shown?.path, vmm.world.kernel);
+          equal(shown?.readonly, true);
+          equal((config['vsock'] as { socket: string }).socket, `${vmm.folder}/vsock.sock`);
+        },
+      },
+      {
         id: 'CH-POWER-BUTTON',
         says: 'the power button ends the VMM with 0 by way of the guest; API and vsock sockets are removed, events tell of it',
         guest: true,
@@ -521,7 +556,7 @@ export const scenes: readonly Scene[] = [
           equal(await vmm.ended(vmm.world.guestMs), 0);
           equal(existsSync(vmm.socket), false);
           equal(existsSync(`${vmm.folder}/vsock.sock`), false);
-          match(await vmm.events(), /"event": "shutdown"/);
+          equal(eventsOf(await vmm.events()).at(-1), 'vmm/shutdown');
         },
       },
     ],

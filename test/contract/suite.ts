@@ -390,17 +390,25 @@ async function foreignEnds(t: Test, world: World): Promise<void> {
     await world.stop(again, 0);
     await isGone(t, world, spec, again);
   });
-  await t.test('a VMM whose socket is gone is dead, and is still found and ended', async (t) => {
+  await t.test('a VMM whose socket is gone is lost, and is still found and ended', async (t) => {
     const spec = await world.spec();
     const ref = await world.start(t, spec);
     for (const name of await readdir(spec.paths.run)) {
       if (name.endsWith('.sock')) await rm(`${spec.paths.run}/${name}`);
     }
-    t.equal((await driver.observe(ref)).state, 'dead', 'with its process known');
-    t.equal((await driver.observe({ paths: ref.paths })).state, 'dead', 'and without');
+    t.equal((await driver.observe(ref)).state, 'lost', 'with its process known');
+    t.equal((await driver.observe({ paths: ref.paths })).state, 'lost', 'and without');
     await world.stop({ paths: ref.paths }, 0);
     t.notOk(isAlive(ref.process), 'the process is ended');
     await isGone(t, world, spec, ref);
+  });
+  await t.test('a VMM whose whole folder is gone is found and ended by its words', async (t) => {
+    const spec = await world.spec();
+    const ref = await world.start(t, spec);
+    await rm(spec.paths.run, { recursive: true });
+    t.equal((await driver.observe(ref)).state, 'lost');
+    await world.stop({ paths: ref.paths }, 0);
+    t.notOk(isAlive(ref.process), 'the process is ended');
   });
   await t.test('a VM whose process was never recorded is stopped all the same', async (t) => {
     const spec = await world.spec();

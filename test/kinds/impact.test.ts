@@ -112,7 +112,8 @@ const edits: { readonly [F in ImpactField]: { readonly [C in CasesOf<F>]: Edit }
   'vms.*.memory.max': { changed: { edit: ['max: 1GiB', 'max: 2GiB'], at: ['vm.db', 'memory.max'] } },
   'vms.*.disks': {
     added: { edit: ['tmp: { size: 1GiB }', 'tmp: { size: 1GiB }, more: { size: 1GiB }'], at: ['vm.db', 'disks.more'] },
-    removed: { edit: [', tmp: { size: 1GiB }', ''], at: ['vm.db', 'disks.tmp'] },
+    removed: { edit: ['data: { volume: pg }, ', ''], at: ['vm.db', 'disks.data'] },
+    removedOwn: { edit: [', tmp: { size: 1GiB }', ''], at: ['vm.db', 'disks.tmp'] },
     rootAdded: { edit: ['image: bare\n    cpus', 'image: whole\n    cpus'], at: ['vm.db', 'disks.root'] },
     rootRemoved: {
       edit: ['image: whole\n    disks: { root: { size: 4GiB } }', 'image: bare'],

@@ -129,6 +129,18 @@ export const planCodes = {
     summary: 'Refused by prevent_destroy',
     meaning: 'The plan would remove or replace a VM whose lifecycle says prevent_destroy.',
   },
+  SBX3131: {
+    severity: 'warning',
+    summary: 'Guest waits for room',
+    meaning:
+      'A guest wrote to a disk, the disk of the host was full, and the VMM holds the guest. Nothing is lost: make room and apply.',
+  },
+  SBX3132: {
+    severity: 'error',
+    summary: 'Guest is held',
+    meaning:
+      'A guest that its VMM holds since the disk of the host is full follows no change. Make room first, or stop the VM.',
+  },
   SBX3140: {
     severity: 'error',
     summary: 'Unknown VM',

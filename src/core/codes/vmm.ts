@@ -58,4 +58,10 @@ export const vmmCodes = {
     meaning:
       'A raw disk begins like an image of another kind, which its guest wrote, and this VMM would open it as that: such an image can name any file of the host.',
   },
+  SBX5011: {
+    severity: 'error',
+    summary: 'Guest is held again',
+    meaning:
+      'A guest whose write had failed for want of room was let go on, and its write failed again. Make more room and apply.',
+  },
 } as const satisfies Record<string, CodeEntry>;

@@ -3,6 +3,7 @@ import type { Address } from '../address.ts';
 import type { PublishedPort } from '../desired.ts';
 import { type Diagnostic, diagnostic } from '../diagnostic.ts';
 import { portIndex } from '../host-ports.ts';
+import { hasProcess } from '../observed.ts';
 import { roughBytes } from '../render/quantity.ts';
 import type { Attrs } from '../state/state.ts';
 import { formatSize } from '../units.ts';
@@ -38,7 +39,10 @@ export function admit(
 function memory(inputs: PlanInputs, steps: readonly DraftStep[], starts: readonly Starting[]): readonly Diagnostic[] {
   const held = (address: Address): number => {
     const seen = inputs.observed.vms.get(address);
-    return seen?.state === 'running' || seen?.state === 'paused' ? seen.memoryBytes : 0;
+    if (seen === undefined || !hasProcess(seen)) return 0;
+    if ('memoryBytes' in seen) return seen.memoryBytes;
+    const record = inputs.state?.resources.find((one) => one.address === address);
+    return record?.kind === 'vm' ? record.attrs.memory.sizeBytes : 0;
   };
   const freed = starts.reduce((sum, { address }) => sum + held(address), 0);
   const started = starts.reduce((sum, { attrs }) => sum + attrs.memory.sizeBytes, 0);

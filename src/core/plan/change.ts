@@ -17,6 +17,11 @@ export function highestImpact(fields: readonly FieldChange[]): Impact {
   return fields.reduce<Impact>((highest, field) => worse(highest, field.impact), 'live');
 }
 
+/** How a list of field changes is carried out: less than its impact where all that makes it dear is what it loses. */
+export function waysOf(fields: readonly FieldChange[]): Impact {
+  return fields.reduce<Impact>((highest, { through, impact }) => worse(highest, through ?? impact), 'live');
+}
+
 interface StepOptions {
   /** What distinguishes steps of one op at one address, such as a disk's name */
   readonly about?: string;

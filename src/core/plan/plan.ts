@@ -21,9 +21,13 @@ export interface FieldChange {
   readonly impact: Impact;
   /** Why it costs that, in words for users */
   readonly reason: string;
+  /** How it is carried out, where that is less than what it costs: a disk is unplugged live, and its content is lost */
+  readonly through?: Through;
   /** How to show the value */
   readonly unit?: 'bytes' | 'ms';
 }
+
+export type Through = Exclude<Impact, 'replace'>;
 
 /** A disk that a change removes with all that is on it. */
 export interface LostDisk {
@@ -51,11 +55,20 @@ interface ChangeCommon {
 }
 
 export type Change =
-  | (ChangeCommon & { readonly action: 'create'; readonly fields: readonly FieldChange[]; readonly resumes: boolean })
+  | (ChangeCommon & {
+      readonly action: 'create';
+      readonly fields: readonly FieldChange[];
+      readonly resumes: boolean;
+      /** What it costs to clear away what an earlier apply left; absent where that is nothing */
+      readonly impact?: Impact;
+    })
   | (ChangeCommon & {
       readonly action: 'update';
       readonly fields: readonly FieldChange[];
+      /** What it costs: whatever ends a guest is a restart at least, whatever loses data is as dear as a replacement */
       readonly impact: Impact;
+      /** How it is carried out, where that is less than what it costs */
+      readonly through?: Through;
       readonly because?: string;
     })
   | (ChangeCommon & { readonly action: 'replace'; readonly fields: readonly FieldChange[]; readonly because?: string })

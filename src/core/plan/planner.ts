@@ -241,6 +241,7 @@ function isRemoval(change: Change): boolean {
 export function impactOf(change: Change): Impact {
   switch (change.action) {
     case 'create':
+      return change.impact ?? 'live';
     case 'forget':
       return 'live';
     case 'update':

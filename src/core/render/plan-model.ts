@@ -69,14 +69,14 @@ const updateVerdict: Readonly<Record<Impact, string>> = {
 /** What happens to a VM that is updated. One that is off and comes up says so: that is what people look for. */
 function verdictOf(change: Extract<Change, { action: 'update' }>): string {
   const state = change.fields.find((field) => field.field === 'state');
-  const starts =
-    state !== undefined &&
-    isValue(state.to, 'running') &&
-    !isValue(state.from, 'running') &&
-    !isValue(state.from, 'paused');
-  if (!starts || change.impact === 'restart') return updateVerdict[change.impact];
+  const starts = state !== undefined && isValue(state.to, 'running') && !holds.test(textOf(state.from));
+  const way = change.through ?? change.impact;
+  if (!starts || way === 'restart') return updateVerdict[way];
   return change.fields.length === 1 ? 'will be started' : 'will be started, changed';
 }
+
+/** States from which a guest goes on rather than starts. */
+const holds = /^(?:running|paused|blocked)\b/;
 
 function isValue(value: PlanValue, text: string): boolean {
   return 'value' in value && value.value === text;
@@ -138,6 +138,8 @@ export interface PlanCounts {
   readonly delete: number;
   readonly forget: number;
   readonly downtimeMs: number;
+  /** Disks whose content is lost */
+  readonly lost: number;
 }
 
 /** Counts changes by action, and updates by impact; the longest downtime of all. */
@@ -145,15 +147,17 @@ export function countChanges(plan: Plan): PlanCounts {
   const update = { live: 0, 'next-boot': 0, restart: 0, replace: 0 };
   const by = { create: 0, replace: 0, delete: 0, forget: 0 };
   let downtimeMs = 0;
+  let lost = 0;
   for (const change of plan.changes) {
-    if (change.action === 'update') update[change.impact] += 1;
+    if (change.action === 'update') update[change.through ?? change.impact] += 1;
     else by[change.action] += 1;
     downtimeMs = Math.max(downtimeMs, change.price.downtimeMs);
+    lost += change.price.lostDisks.length;
   }
-  return { ...by, update, downtimeMs };
+  return { ...by, update, downtimeMs, lost };
 }
 
-/** `Plan: 3 to create, 2 to change (1 live, 1 restart), 0 to destroy.` */
+/** `Plan: 3 to create, 2 to change (1 live, 1 restart), 0 to destroy; the content of 1 disk is lost.` */
 export function summaryLine(plan: Plan): string {
   const counts = countChanges(plan);
   const updates = Object.entries(counts.update).filter(([, count]) => count > 0);
@@ -167,7 +171,8 @@ export function summaryLine(plan: Plan): string {
     `${counts.delete} to destroy`,
     ...(counts.forget > 0 ? [`${counts.forget} to forget`] : []),
   ];
-  return `Plan: ${parts.join(', ')}.`;
+  const lost = counts.lost === 0 ? '' : `; the content of ${counted(counts.lost, 'disk')} is lost`;
+  return `Plan: ${parts.join(', ')}${lost}.`;
 }
 
 /** `shop@pr-17` */

@@ -20,6 +20,9 @@ export const vmStates = [
   'stopped',
   'exited',
   'dead',
+  'halted',
+  'lost',
+  'blocked',
   'unresponsive',
   'creating',
   'deleting',
@@ -32,7 +35,7 @@ export type VmState = (typeof vmStates)[number];
 export interface VmStatus {
   readonly address: Address;
   readonly state: VmState;
-  /** Why it is dead or unresponsive */
+  /** Why it is neither running nor off by itself */
   readonly reason?: string;
   /** Set by `sbx stop` */
   readonly hold?: boolean;

@@ -1,4 +1,5 @@
-// What a step does, in the words of a log line; they hold with a namespace and without one.
+// What a step does, in the words of a log line. They hold with a namespace and without one, and where a step that is safe to
+// repeat finds done what it is for: a disk that is kept, a VM that is off.
 import type { StepOp } from '../plan/steps.ts';
 
 /** `[while it runs, when it is done]` per operation. */
@@ -9,21 +10,21 @@ const words: Readonly<Record<StepOp, readonly [string, string]>> = {
   'sandbox.uplink-stop': ['stopping the uplink', 'uplink stopped'],
   'sandbox.rules': ['loading packet filter and ports', 'packet filter and ports are loaded'],
   'sandbox.close': ['closing', 'closed'],
-  'image.ensure': ['making the image', 'image is there'],
+  'image.ensure': ['preparing the image', 'image is there'],
   'image.release': ['releasing the image', 'image is released'],
   'volume.create': ['creating the volume', 'volume created'],
   'volume.grow': ['growing the volume', 'volume grown'],
   'volume.delete': ['deleting the volume', 'volume deleted'],
-  'network.ensure': ['making', 'made'],
+  'network.ensure': ['setting up', 'is set up'],
   'network.remove': ['removing', 'removed'],
-  'vm.disk-create': ['creating a disk', 'disk created'],
+  'vm.disk-create': ['preparing a disk', 'disk is ready'],
   'vm.disk-delete': ['deleting a disk', 'disk deleted'],
   'vm.tap': ['connecting a network', 'network connected'],
   'vm.tap-remove': ['disconnecting a network', 'network disconnected'],
   'vm.seed': ['writing the seed', 'seed written'],
   'vm.start': ['starting', 'started'],
   'vm.ready': ['waiting until ready', 'ready'],
-  'vm.stop': ['stopping', 'stopped'],
+  'vm.stop': ['turning off', 'is off'],
   'vm.resume': ['resuming', 'resumed'],
   'vm.cpus': ['changing vCPUs', 'vCPUs changed'],
   'vm.memory': ['changing memory', 'memory changed'],

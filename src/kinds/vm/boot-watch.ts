@@ -60,9 +60,10 @@ function endOf(seen: Awaited<ReturnType<VmmDriver['observe']>>): BootEnd | undef
     case 'absent':
       return { type: 'dead', reason: 'its VMM is gone' };
     case 'dead':
+    case 'halted':
       return { type: 'dead', reason: seen.reason };
     default:
-      // Silent, paused or running: it may still come.
+      // Silent, out of reach, held, paused or running: it may still come.
       return undefined;
   }
 }

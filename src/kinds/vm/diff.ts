@@ -37,7 +37,7 @@ function showsAll({ cpus, memory, disks, nics }: VmAttrs, shape: VmShape): boole
 
 /** What a living VM shows of itself, or undefined. */
 export function shapeOf(observation: VmObservation): VmShape | undefined {
-  return observation.state === 'running' || observation.state === 'paused' ? observation : undefined;
+  return 'disks' in observation ? observation : undefined;
 }
 
 /** All fields in which planned and prior differ. A VM that does not run takes every change at its next boot. */
@@ -53,10 +53,7 @@ export function fieldChanges(
   const cost = { prior, planned, capabilities, bootMemoryBytes: record.facts.bootMemoryBytes };
   const fields: FieldChange[] = [];
   const add = (field: string, from: PlanValue, to: PlanValue, at: Cost, rule: Partial<FieldRule> = {}): void => {
-    const waits = !alive && at.impact !== 'replace' && rule.recordOnly !== true;
-    const price = waits
-      ? { impact: 'next-boot' as const, reason: shallRun(planned) ? 'it starts with it' : 'it does not run' }
-      : at;
+    const price = alive || rule.recordOnly === true ? at : whileOff(at, planned);
     fields.push({ field, from, to, ...price, ...(rule.unit === undefined ? {} : { unit: rule.unit }) });
   };
   for (const rule of vmFields) {
@@ -77,6 +74,12 @@ export function fieldChanges(
     if (!isSame(from, to)) add(`env.${name}`, shownText(from), shownText(to), envCost);
   }
   return fields;
+}
+
+/** A VM that does not run takes every change at its next boot, but what is lost is lost at once. */
+function whileOff(cost: Cost, planned: VmAttrs): Cost {
+  if (cost.impact === 'replace') return cost.through === undefined ? cost : { ...cost, through: 'next-boot' };
+  return { impact: 'next-boot', reason: shallRun(planned) ? 'it starts with it' : 'it does not run' };
 }
 
 /** A NIC in the words of the file. */

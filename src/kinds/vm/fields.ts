@@ -86,9 +86,12 @@ export function diskCost(
   to: DiskAttrs | undefined,
   capabilities: Capabilities | undefined,
 ): Cost {
-  const { added, removed, rootAdded, rootRemoved } = impactTable['vms.*.disks'].cases;
+  const { added, removed, removedOwn, rootAdded, rootRemoved } = impactTable['vms.*.disks'].cases;
   if (from === undefined) return costOf(to?.type === 'root' ? rootAdded : added, capabilities);
-  if (to === undefined) return costOf(from.type === 'root' ? rootRemoved : removed, capabilities);
+  if (to === undefined) {
+    if (from.type === 'root') return costOf(rootRemoved, capabilities);
+    return costOf(from.type === 'volume' ? removed : removedOwn, capabilities);
+  }
   if (from.type === 'volume' || to.type === 'volume') return volumeCost(from, to, capabilities);
   if (from.type !== to.type) return costOf(impactTable['vms.*.disks.*.volume'].cases.own, capabilities);
   return sizeCost(from.sizeBytes, to.sizeBytes, capabilities);

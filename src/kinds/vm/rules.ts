@@ -1,19 +1,21 @@
 // What a VM is to the planner: made, changed while it runs, restarted, replaced, removed.
 import { type Address, kindOf } from '../../core/address.ts';
 import { diagnostic } from '../../core/diagnostic.ts';
-import type { VmObservation } from '../../core/observed.ts';
-import { free, highestImpact, idsOf } from '../../core/plan/change.ts';
+import { holdsGuest, type VmObservation } from '../../core/observed.ts';
+import { free, highestImpact, idsOf, waysOf, worse } from '../../core/plan/change.ts';
 import { type KindRules, noOutcome, type Outcome, type PlanContext, type Subject } from '../../core/plan/context.ts';
-import type { Drift, FieldChange, Impact, Price } from '../../core/plan/plan.ts';
+import type { Drift, FieldChange, Impact } from '../../core/plan/plan.ts';
 import { covers } from '../../core/plan/targets.ts';
 import { absent, isSame, shown } from '../../core/plan/values.ts';
 import type { VmAttrs } from '../../core/state/attrs.ts';
 import type { VmRecord } from '../../core/state/state.ts';
+import { formatSize } from '../../core/units.ts';
 import { costOf, impactTable } from '../impacts.ts';
 import { asItBoots, toVmAttrs, vmDependsOn } from './attrs.ts';
 import { fieldChanges, priorAttrs, shapeDrift, shapeOf, unrecordedFields } from './diff.ts';
 import { linkStateOf } from './links.ts';
-import { type RunState, runStateOf } from './run-state.ts';
+import { leastImpact, priceOf } from './price.ts';
+import { type RunState, resumeRoomBytes, runStateOf } from './run-state.ts';
 import { bringUpSteps, lostDisks, removeSteps, shallRun, stopStep } from './steps.ts';
 import { updateSteps } from './update.ts';
 
@@ -89,18 +91,22 @@ function createAgain(
   const { address } = subject;
   const steps = remake(subject, attrs, record, context);
   const was = observation.state === 'absent' ? 'was not finished' : `was not finished and is ${observation.state}`;
-  const drift: Drift[] = [];
+  // Disks that no guest ever had hold nothing but their image.
+  const used = record.status === 'deleting' || observation.state !== 'absent';
+  const price = { ...priceOf(steps, record, observation, context), ...(used ? {} : { lostDisks: [] }), touches: [] };
+  const impact = leastImpact(steps, price, observation);
   const field: FieldChange = {
     field: 'creation',
     from: shown(was),
     to: shown('ready'),
-    impact: 'live',
+    impact,
     reason: 'an earlier apply was cut short',
   };
+  const common = { address, fields: [field], resumes: true, steps: idsOf(steps), price };
   return {
     steps,
-    drift,
-    change: { action: 'create', address, fields: [field], resumes: true, steps: idsOf(steps), price: free },
+    drift: [],
+    change: { action: 'create', ...common, ...(impact === 'live' ? {} : { impact }) },
   };
 }
 
@@ -123,7 +129,8 @@ interface Comparison {
   readonly unplugged: readonly string[];
   readonly fields: readonly FieldChange[];
   readonly drift: readonly Drift[];
-  readonly impact: Impact;
+  /** How all of it is carried out */
+  readonly way: Impact;
   /** Why it is replaced though no field asks for it */
   readonly forced: string | undefined;
 }
@@ -139,7 +146,7 @@ function compare(
   const prior = priorAttrs(record, observation);
   const run = runStateOf(attrs, record, observation, context);
   const links = alive && run.need !== 'stop' ? linkStateOf(record, context) : { fields: [], drift: [], unplugged: [] };
-  const lost = alive ? lostVolumes(record, attrs, context) : [];
+  const lost = holdsGuest(observation) ? lostVolumes(record, attrs, context) : [];
   const fields = [
     ...fieldChanges(prior, attrs, record, context, alive),
     ...unrecordedFields(record, observation, attrs),
@@ -150,7 +157,7 @@ function compare(
   ];
   const drift = [...lost, ...shapeDrift(record, observation, attrs), ...run.drift, ...links.drift];
   const forced = forcedReplacement(subject, attrs, record, context);
-  return { alive, prior, run, unplugged: links.unplugged, fields, drift, impact: highestImpact(fields), forced };
+  return { alive, prior, run, unplugged: links.unplugged, fields, drift, way: waysOf(fields), forced };
 }
 
 function change(
@@ -162,31 +169,30 @@ function change(
 ): Outcome {
   const { address } = subject;
   const found = compare(subject, attrs, record, observation, context);
-  const { fields, drift, impact, forced, run, alive } = found;
-  if (fields.length === 0 && forced === undefined) return { steps: [], drift };
+  const { fields, drift, way, forced, run, alive } = found;
+  if (fields.length === 0 && forced === undefined) {
+    if (run.need === 'room') waitsForRoom(address, context);
+    return { steps: [], drift };
+  }
   const fresh = boots(found) ? asItBoots(address, attrs, context) : attrs;
   if (fresh !== attrs) return change(subject, fresh, record, observation, context);
-  if (
-    observation.state === 'unresponsive' &&
-    observation.atWork === true &&
-    run.need === 'nothing' &&
-    forced === undefined
-  )
-    return refuseSilent(record, observation.reason, drift, context);
-  if (impact === 'replace' || forced !== undefined) return replacement(subject, attrs, record, found, context);
+  const refused = refusedWhile(record, found, observation, context);
+  if (refused !== undefined) return refused;
+  if (way === 'replace' || forced !== undefined)
+    return replacement(subject, attrs, record, found, observation, context);
+  const restart = way === 'restart';
   const { prior, unplugged } = found;
   const { dependsOn } = subject;
-  const restart = impact === 'restart';
   const steps = updateSteps({ attrs, dependsOn, prior, record, run, unplugged, context, alive, restart });
-  const price = {
-    ...(restart && alive ? priceOf(record, context, run.need !== 'stop') : free),
-    lostDisks: lostDisks(record.attrs.disks, (disk) => attrs.disks[disk] !== undefined),
-  };
-  return { steps, drift, change: { action: 'update', address, fields, impact, steps: idsOf(steps), price } };
+  const price = priceOf(steps, record, observation, context);
+  const impact = worse(highestImpact(fields), leastImpact(steps, price, observation));
+  const through = impact === 'replace' ? { through: way } : {};
+  const common = { address, fields, impact, ...through, steps: idsOf(steps), price };
+  return { steps, drift, change: { action: 'update', ...common } };
 }
 
-function boots({ impact, forced, run }: Comparison): boolean {
-  if (forced !== undefined || impact === 'restart' || impact === 'replace') return true;
+function boots({ way, forced, run }: Comparison): boolean {
+  if (forced !== undefined || way === 'restart' || way === 'replace') return true;
   return run.need === 'start' || run.need === 'restart';
 }
 
@@ -194,13 +200,15 @@ function replacement(
   subject: VmSubject,
   attrs: VmAttrs,
   record: VmRecord,
-  { fields, drift, forced, alive }: Comparison,
+  { fields, drift, forced }: Comparison,
+  observation: VmObservation,
   context: PlanContext,
 ): Outcome {
   const { address } = subject;
   if (attrs.lifecycle.preventDestroy) refuse(record, context, 'would be replaced');
   const steps = remake(subject, attrs, record, context);
-  const price = { ...priceOf(record, context, alive), lostDisks: lostDisks(record.attrs.disks, () => false) };
+  const touches = context.dependants(address);
+  const price = { ...priceOf(steps, record, observation, context), touches };
   const because = forced === undefined ? {} : { because: forced };
   return { steps, drift, change: { action: 'replace', address, fields, ...because, steps: idsOf(steps), price } };
 }
@@ -229,7 +237,8 @@ function lostVolumes(
 }
 
 function lostField({ field, recorded, observed }: Drift): FieldChange {
-  return { field, from: observed, to: recorded, impact: 'restart', reason: 'its volume is made anew' };
+  const reason = 'its volume is made anew: what only this VM can still read is lost';
+  return { field, from: observed, to: recorded, impact: 'replace', through: 'restart', reason };
 }
 
 function forcedReplacement(
@@ -246,11 +255,31 @@ function forcedReplacement(
   return owed === undefined ? undefined : `${owed} changed before, and this was left out (replace_triggered_by)`;
 }
 
-/** Rough figures: a stop takes about a second, a boot two with KVM and five under emulation. What is stopped for good has no downtime. */
-function priceOf(record: VmRecord, context: PlanContext, comesBack: boolean): Price {
-  const bootMs = context.capabilities?.acceleration === 'kvm' ? 2000 : 5000;
-  const touches = context.dependants(record.address);
-  return { downtimeMs: comesBack ? 1000 + bootMs : 0, lostDisks: [], touches };
+/** What a person must do for a guest that is held for want of room. */
+function waitsForRoom(address: Address, context: PlanContext): void {
+  const detail = `A write of ${address} to its disk failed for want of room, and its VMM holds it until there is some.`;
+  const hint = `Free at least ${formatSize(resumeRoomBytes)} on the disk of the home and apply again: it goes on where it was.`;
+  context.report(diagnostic('SBX3131', { address, detail, hint }));
+}
+
+/** Changes of a VM that cannot follow them now, and is not to be ended for them. */
+function refusedWhile(
+  record: VmRecord,
+  { run, way, forced, drift }: Comparison,
+  observation: VmObservation,
+  context: PlanContext,
+): Outcome | undefined {
+  if (forced !== undefined) return undefined;
+  if (run.need === 'room' && (way === 'live' || way === 'next-boot')) return refuseHeld(record, drift, context);
+  const silent = observation.state === 'unresponsive' && observation.atWork === true && run.need === 'nothing';
+  return silent ? refuseSilent(record, observation.reason, drift, context) : undefined;
+}
+
+function refuseHeld({ address }: VmRecord, drift: readonly Drift[], context: PlanContext): Outcome {
+  const detail = `${address} is held, since its disk has no room, and cannot be changed while it is.`;
+  const hint = `Free at least ${formatSize(resumeRoomBytes)} on the disk of the home, or end it without its last writes:\nsbx stop ${address}`;
+  context.report(diagnostic('SBX3132', { address, detail, hint }));
+  return { steps: [], drift };
 }
 
 function refuse(record: VmRecord, context: PlanContext, what: string): void {

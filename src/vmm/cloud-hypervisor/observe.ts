@@ -28,7 +28,7 @@ export async function observe(
   noteSilence(socket, read.type === 'timeout' && !isAtWork(seen));
   switch (read.type) {
     case 'reply':
-      return fromReply(read.status, read.text);
+      return fromReply(ref, read.status, read.text);
     case 'absent':
       return withoutSocket(ref, filesOf(ref.paths));
     case 'refused':
@@ -44,11 +44,13 @@ export async function observe(
   }
 }
 
-function fromReply(status: number, text: string): VmObservation {
+/** A process is recorded when its start has ended well: what was undone since then was undone from outside. */
+function fromReply({ process }: VmRef, status: number, text: string): VmObservation {
+  const why = (outside: string): string => (process === undefined ? 'a start was cut short' : outside);
   if (status !== 200) {
     const refusal = toRefusal(status, text);
     return kindOfRefusal(refusal) === 'no-vm'
-      ? { state: 'dead', reason: 'its VMM runs but holds no VM: a start was cut short' }
+      ? { state: 'halted', reason: `its VMM runs but holds no VM: ${why('it was deleted from outside')}` }
       : { state: 'unresponsive', reason: `it refuses to tell its state: ${describeRefusal(refusal)}` };
   }
   const info = infoOf(text);
@@ -61,7 +63,10 @@ function fromReply(status: number, text: string): VmObservation {
       return { state: 'paused', ...toVmShape(info) };
     case 'Created':
     case 'Shutdown':
-      return { state: 'dead', reason: 'its VMM runs but the VM is not booted' };
+      return {
+        state: 'halted',
+        reason: `its VMM runs but the VM is not booted: ${why('it was shut down from outside')}`,
+      };
     default:
       return { state: 'unresponsive', reason: `it is in the unknown state ${JSON.stringify(info.state)}` };
   }
@@ -73,12 +78,12 @@ async function withoutSocket(ref: VmRef, files: VmFiles): Promise<VmObservation>
     const found = existsSync(files.intent) ? findServing(files)[0] : undefined;
     return found === undefined
       ? { state: 'absent' }
-      : { state: 'dead', reason: `its VMM (pid ${found.pid}) runs but has no socket` };
+      : { state: 'lost', reason: `its VMM (pid ${found.pid}) runs but has no socket` };
   }
   if (ref.process.bootId !== bootId()) return { state: 'dead', reason: 'the host was started anew since' };
   // A VMM removes its socket a moment before it ends.
   if (isAlive(ref.process) && !(await waitForEnd(ref.process, 1000))) {
-    return { state: 'dead', reason: `its VMM (pid ${ref.process.pid}) runs but its socket is gone` };
+    return { state: 'lost', reason: `its VMM (pid ${ref.process.pid}) runs but its socket is gone` };
   }
   return endedCleanly(files)
     ? { state: 'exited' }
@@ -87,13 +92,9 @@ async function withoutSocket(ref: VmRef, files: VmFiles): Promise<VmObservation>
 
 function withDeadSocket(ref: VmRef): VmObservation {
   const process = findProcess(ref);
-  return {
-    state: 'dead',
-    reason:
-      process === undefined
-        ? 'its VMM ended without cleaning up: it was killed or crashed'
-        : `its VMM (pid ${process.pid}) runs but does not listen`,
-  };
+  return process === undefined
+    ? { state: 'dead', reason: 'its VMM ended without cleaning up: it was killed or crashed' }
+    : { state: 'lost', reason: `its VMM (pid ${process.pid}) runs but does not listen` };
 }
 
 async function afterBrokenConnection(ref: VmRef, files: VmFiles, reason: string): Promise<VmObservation> {
@@ -103,10 +104,13 @@ async function afterBrokenConnection(ref: VmRef, files: VmFiles, reason: string)
   return { state: 'unresponsive', reason };
 }
 
-/** Whether the last events of the VMM tell of its end: written on a clean one only. A log that is not there is not asked. */
+/**
+ * Whether the last events of the VMM tell of its own end: written on a clean one only. That of its VM alone is no such end:
+ * it may have been shut down over the socket. A log that is not there is not asked.
+ */
 function endedCleanly(files: VmFiles): boolean {
   const tail = tailOf(files.eventsLog, 2048);
-  return tail === undefined || /"event":\s*"(?:shutdown|deleted)"/.test(tail);
+  return tail === undefined || /"source":\s*"vmm",\s*"event":\s*"shutdown"/.test(tail);
 }
 
 function tailOf(path: string, bytes: number): string | undefined {

@@ -5,7 +5,7 @@ import { isAlive, readStat, waitForEnd } from '../../host/processes.ts';
 import type { VmRef } from '../driver.ts';
 import { isAtWork, patienceFor, watch } from '../silence.ts';
 import { filesOf } from './argv.ts';
-import { endAndClean, findProcess } from './process.ts';
+import { endAndClean, findProcess, findServing } from './process.ts';
 import { type Limits, type Session, withSession } from './session.ts';
 
 /** How long a VMM that is to end may take to answer, in `ms`; it is killed otherwise. */
@@ -14,7 +14,8 @@ const answerMs = 3000;
 /** Asks the guest to power off, waits `graceMs`, then ends the VMM. Interrupted, it throws and leaves the guest to its power-off. */
 export async function stop(ref: VmRef, graceMs: number, signal: AbortSignal, limits: Limits): Promise<void> {
   const files = filesOf(ref.paths);
-  const process = findProcess(ref);
+  // Whoever emptied the folder took the mark of the process too: before nothing is left, all of /proc is asked.
+  const process = findProcess(ref) ?? findServing(files)[0];
   if (process !== undefined) {
     const requestMs = patienceFor(files.apiSocket, Math.min(limits.requestMs, answerMs));
     const short = { ...limits, requestMs };

@@ -5,6 +5,7 @@ import { attachQemuDisk, attachQemuNic, detachQemuDisk, detachQemuNic, growQemuD
 import { defaultLimits, type QemuLimits } from './limits.ts';
 import { observeQemu } from './observe.ts';
 import { resizeQemuCpus, resizeQemuMemory } from './resize.ts';
+import { resumeQemu } from './resume.ts';
 import { withQmp } from './session.ts';
 import { startQemu } from './start.ts';
 import { stopQemu } from './stop.ts';
@@ -20,7 +21,7 @@ export function createQemuDriver(capabilities: Capabilities, limits: QemuLimits 
     observe: (ref, options) => observeQemu(ref, limits.observeMs, options),
     stop: (ref, graceMs, signal) => stopQemu(ref, graceMs, signal, limits),
     pause: (ref) => withQmp(ref, limits, async (connection) => void (await connection.must('stop'))),
-    resume: (ref) => withQmp(ref, limits, async (connection) => void (await connection.must('cont'))),
+    resume: (ref) => resumeQemu(ref, limits),
     resizeCpus: (ref, count) => resizeQemuCpus(ref, count, limits),
     resizeMemory: (ref, sizeBytes) => resizeQemuMemory(ref, sizeBytes, limits),
     attachDisk: (ref, disk) => attachQemuDisk(ref, disk, limits),

@@ -47,7 +47,7 @@ async function withoutAnswer(
     // It removes its socket a moment before it ends.
     return (await waitForEnd(process, 1000))
       ? withoutProcess(ref)
-      : { state: 'dead', reason: 'QEMU runs, but its socket is gone' };
+      : { state: 'lost', reason: `QEMU (pid ${process.pid}) runs, but its socket is gone` };
   }
   if (!(error instanceof QmpTimeout) && seen?.activity !== 'stopped')
     return { state: 'unresponsive', reason: describeError(error) };
@@ -74,20 +74,15 @@ async function withoutProcess(ref: VmRef): Promise<VmObservation> {
 function fromStatus(status: string | undefined, shape: ReturnType<typeof toShape>): VmObservation {
   switch (status) {
     case 'guest-panicked':
-      return { state: 'dead', reason: "the guest's kernel panicked; see the serial log" };
+      return { state: 'halted', reason: "the guest's kernel panicked; see the serial log" };
     case 'internal-error':
-      return { state: 'dead', reason: 'QEMU stopped the guest after an internal error' };
+      return { state: 'halted', reason: 'QEMU stopped the guest after an internal error' };
     case 'shutdown':
-      return { state: 'dead', reason: 'the guest has ended and QEMU waits' };
-    case 'io-error':
-      return {
-        state: 'unresponsive',
-        reason: 'a disk write failed, so that the guest is held; is the host disk full?',
-      };
+      return { state: 'halted', reason: 'the guest has ended and QEMU waits' };
     case undefined:
       return { state: 'unresponsive', reason: 'QEMU does not say what state the VM is in' };
-    default:
-      if (shape === undefined) return { state: 'unresponsive', reason: 'QEMU does not say what the VM has' };
-      return { ...shape, state: status === 'running' ? 'running' : 'paused' };
   }
+  if (shape === undefined) return { state: 'unresponsive', reason: 'QEMU does not say what the VM has' };
+  if (status === 'io-error') return { ...shape, state: 'blocked', reason: 'a disk write failed for want of room' };
+  return { ...shape, state: status === 'running' ? 'running' : 'paused' };
 }

@@ -58,9 +58,31 @@ const kinds: readonly {
   },
   {
     name: 'socket-gone',
-    break: dead({ state: 'dead', reason: 'its socket is gone' }),
+    break: dead({ state: 'lost', reason: 'its VMM (pid 7) runs but its socket is gone' }),
     fields: ['vm.db state'],
     ops: ['vm.stop', 'vm.start'],
+  },
+  {
+    name: 'halted',
+    break: dead({ state: 'halted', reason: 'its VMM runs but holds no VM: it was deleted from outside' }),
+    fields: ['vm.db state'],
+    ops: ['vm.stop', 'vm.start'],
+  },
+  {
+    name: 'blocked',
+    break: alive({ state: 'blocked', reason: 'a disk write failed for want of room' }),
+    fields: ['vm.db state'],
+    ops: ['vm.resume'],
+  },
+  {
+    name: 'blocked-no-room',
+    break: (from) => {
+      const seen = alive({ state: 'blocked', reason: 'a disk write failed for want of room' })(from);
+      const host = { ...seen.observed.host, diskAvailableBytes: 1024 };
+      return { ...seen, observed: { ...seen.observed, host } };
+    },
+    fields: ['vm.db state'],
+    ops: [],
   },
   {
     name: 'hangs',

@@ -91,7 +91,7 @@ t.test('ignore_changes keeps one field, a map, one entry of a map, or one value 
     ['disks', [', tmp: { size: 1GiB }', ', tmp: { size: 2GiB }, more: { size: 1GiB }'], []],
     ['disks.tmp', [', tmp: { size: 1GiB }', ''], []],
     ['disks.tmp.size', [', tmp: { size: 1GiB }', ', tmp: { size: 2GiB }'], []],
-    ['disks.tmp.size', [', tmp: { size: 1GiB }', ''], ['update vm.db live: disks.tmp']],
+    ['disks.tmp.size', [', tmp: { size: 1GiB }', ''], ['update vm.db replace: disks.tmp']],
     [
       'disks.more.size',
       [', tmp: { size: 1GiB }', ', tmp: { size: 1GiB }, more: { size: 1GiB }'],

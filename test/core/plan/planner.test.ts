@@ -104,7 +104,11 @@ const edits: readonly {
     edit: ['tmp: { size: 1GiB }', 'tmp: { size: 1GiB }, more: { size: 1GiB }'],
     want: ['update vm.db live: disks.more'],
   },
-  { name: 'a removed disk is detached', edit: [', tmp: { size: 1GiB }', ''], want: ['update vm.db live: disks.tmp'] },
+  {
+    name: 'a removed disk is detached',
+    edit: [', tmp: { size: 1GiB }', ''],
+    want: ['update vm.db replace: disks.tmp'],
+  },
   {
     name: 'a volume grows under its VM',
     edit: ['pg: { size: 1GiB }', 'pg: { size: 2GiB }'],
@@ -266,7 +270,7 @@ const unrecorded: readonly {
   },
   {
     name: 'a disk that was let go of before sbx was killed still loses its file',
-    ...{ from: cutShort(detached, 'db', 'vm.disk-detach'), to: withoutTmp, change: 'update vm.db live: disks.tmp' },
+    ...{ from: cutShort(detached, 'db', 'vm.disk-detach'), to: withoutTmp, change: 'update vm.db replace: disks.tmp' },
     ...{ steps: ['vm.disk-detach', 'vm.disk-delete', 'record'], drift: [] },
   },
   {

@@ -26,7 +26,7 @@ t.test('observe tells what is wrong with an answer, and never throws', async (t)
     {
       name: 'no VM',
       fault: { do: 'error', status: 404, causes: ['Error from API', 'VM is not created'] },
-      want: { state: 'dead', reason: /cut short/ },
+      want: { state: 'halted', reason: /deleted from outside/ },
     },
     { name: 'one reset', fault: { do: 'reset', times: 1 }, want: { state: 'running' } },
     { name: 'no fault', fault: { do: 'slow', ms: 1 }, want: { state: 'running' } },

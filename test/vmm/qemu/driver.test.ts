@@ -12,6 +12,7 @@ import { detectQemu } from '../../../src/vmm/qemu/detect.ts';
 import { createQemuDriver } from '../../../src/vmm/qemu/driver.ts';
 import { defaultLimits } from '../../../src/vmm/qemu/limits.ts';
 import { shortFolder } from '../../support/fake-qmp.ts';
+import { noMount, smallDisk } from '../../support/small-disk.ts';
 import { cannotBoot, tinyImage } from '../../support/tiny-image.ts';
 
 const mebibyte = 1024 * 1024;
@@ -133,11 +134,36 @@ t.test('QEMU under emulation', { skip: cannotBoot() }, async (t) => {
     t.equal(refOf(ref.process.pid), undefined);
   });
 
-  await t.test('a QEMU whose socket was removed is dead, and is stopped all the same', async (t) => {
+  await t.test(
+    'a guest whose write finds no room is held, and goes on when there is some',
+    { skip: noMount ?? false },
+    async (t) => {
+      const small = smallDisk(t, 8192);
+      const disk = emptyDisk(small.folder, 'data', 64);
+      const spec = vmIn(t, { disks: [disk] });
+      const ref = { paths: spec.paths, ...(await driver.start(spec, context)) };
+      const agent = await waitForAgent(() => driver.openAgent(ref), { timeoutMs: 120_000 });
+      small.fill();
+      const write = 'dd if=/dev/urandom of=/dev/vda bs=64k count=16 conv=fsync >/dev/null 2>&1 &';
+      await agent.exec(['/bin/sh', '-c', write], { timeoutMs: 30_000 });
+      agent.close();
+      t.match(await settled(driver, ref), { state: 'blocked', cpus: 1, reason: /want of room/ });
+      await t.rejects(driver.resume(ref), { code: 'SBX5011' }, 'there is none yet');
+      t.match(await driver.observe(ref), { state: 'blocked' });
+      small.free();
+      await driver.resume(ref);
+      t.match(await driver.observe(ref), { state: 'running' });
+      const again = await waitForAgent(() => driver.openAgent(ref), { timeoutMs: 120_000 });
+      again.close();
+      t.pass('its agent answers again');
+    },
+  );
+
+  await t.test('a QEMU whose socket was removed is lost, and is stopped all the same', async (t) => {
     const spec = vmIn(t);
     const ref = { paths: spec.paths, ...(await driver.start(spec, context)) };
     for (const name of readdirSync(spec.paths.run)) rmSync(join(spec.paths.run, name));
-    const lost = { state: 'dead', reason: 'QEMU runs, but its socket is gone' };
+    const lost = { state: 'lost', reason: `QEMU (pid ${ref.process.pid}) runs, but its socket is gone` };
     t.strictSame(await driver.observe(ref), lost);
     t.strictSame(await driver.observe({ paths: spec.paths }), lost, 'also when the process was not recorded');
     await driver.stop({ paths: spec.paths }, 0, never);

@@ -55,10 +55,10 @@ const cases = [
   { status: 'running', want: { ...shape, state: 'running' } },
   { status: 'paused', want: { ...shape, state: 'paused' } },
   { status: 'prelaunch', want: { ...shape, state: 'paused' } },
-  { status: 'guest-panicked', want: { state: 'dead', reason: /panicked/ } },
-  { status: 'internal-error', want: { state: 'dead', reason: /internal error/ } },
-  { status: 'shutdown', want: { state: 'dead', reason: /ended/ } },
-  { status: 'io-error', want: { state: 'unresponsive', reason: /disk write failed/ } },
+  { status: 'guest-panicked', want: { state: 'halted', reason: /panicked/ } },
+  { status: 'internal-error', want: { state: 'halted', reason: /internal error/ } },
+  { status: 'shutdown', want: { state: 'halted', reason: /ended/ } },
+  { status: 'io-error', want: { ...shape, state: 'blocked', reason: /disk write failed/ } },
 ];
 
 for (const { status, want } of cases) {
