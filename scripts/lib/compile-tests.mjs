@@ -28,15 +28,17 @@ await build({
   jsx: 'automatic',
   sourcemap: true,
   logLevel: 'warning',
+  define: { 'import.meta.url': '__place' },
   plugins: [keepPlaces()],
 });
 
+/** Gives each module the constant that stands for its own `import.meta.url`. */
 function keepPlaces() {
   return {
     name: 'keep-places',
     setup: ({ onLoad }) => {
       onLoad({ filter: /\.tsx?$/ }, ({ path }) => ({
-        contents: readFileSync(path, 'utf8').replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href)),
+        contents: `const __place = ${JSON.stringify(pathToFileURL(path).href)}; ${readFileSync(path, 'utf8')}`,
         loader: path.endsWith('x') ? 'tsx' : 'ts',
       }));
     },
