@@ -2,7 +2,8 @@
 
 import type { Checked } from '../core/checked.ts';
 import { diagnostic } from '../core/diagnostic.ts';
-import { type Impact, impacts, isEmptyPlan, type Plan } from '../core/plan/plan.ts';
+import { type Change, type Impact, impacts, isEmptyPlan, type Plan } from '../core/plan/plan.ts';
+import { impactOf } from '../core/plan/planner.ts';
 import type { OnFailure } from '../core/plan/request.ts';
 import { renderOutcome } from '../core/render/outcome-text.ts';
 import { renderPlan } from '../core/render/plan-text.ts';
@@ -69,12 +70,21 @@ export async function textDiffFor(plan: Plan): Promise<TextDiff | undefined> {
 export function tooHigh(plan: Plan, allowed: Impact | undefined): ReturnType<typeof diagnostic> | undefined {
   if (allowed === undefined || plan.impact === null) return undefined;
   if (impacts.indexOf(plan.impact) <= impacts.indexOf(allowed)) return undefined;
-  const worst = plan.changes.filter((c) => (c.action === 'update' ? c.impact : c.action) === plan.impact);
-  const named = worst.length === 0 ? '' : `: ${worst.map((c) => c.address).join(', ')}`;
+  const above = plan.changes.filter((change) => impacts.indexOf(impactOf(change)) > impacts.indexOf(allowed));
+  const shown = above.slice(0, mostNamed).map((change) => `${change.address} (${priceWord(change)})`);
+  const more = above.length > mostNamed ? ` and ${above.length - mostNamed} more` : '';
   return diagnostic('SBX0003', {
-    detail: `The plan's impact is "${plan.impact}"${named}. --max-impact allows "${allowed}".`,
-    hint: 'Leave such changes out of the file, or allow them with a higher --max-impact.',
+    detail: `--max-impact allows "${allowed}". The plan costs more with ${shown.join(', ')}${more}.`,
+    hint: 'Leave them as they are, or allow them with a higher --max-impact.',
   });
+}
+
+/** Changes that a refusal names at most. */
+const mostNamed = 20;
+
+/** What a change does that makes it cost so much: `restart`, `delete`. */
+function priceWord(change: Change): string {
+  return change.action === 'update' ? impactOf(change) : change.action;
 }
 
 async function emptyEnd(context: CommandContext, plan: Plan): Promise<ExitCode> {
@@ -116,7 +126,7 @@ async function applyPlan(context: CommandContext, planned: Planned, options: Car
     warn(context, applied.warnings);
     if (planned.records !== undefined && applied.value.status === 'complete' && !context.global.json)
       context.io.stderr.write(`${planned.records}\n`);
-    if (planned.plan.steps.length > 0) sumUp(context, planned.plan, applied.value);
+    if (!isEmptyPlan(planned.plan) || planned.plan.steps.length > 0) sumUp(context, planned.plan, applied.value);
     return exitOfResult(applied.value);
   } finally {
     await view.close();

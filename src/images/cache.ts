@@ -192,7 +192,7 @@ export async function verifyImage(cacheDir: string, digest: string): Promise<Man
       hint:
         manifest.recipe === filesRecipe
           ? `Take its files again: remove ${folder} and run sbx apply.`
-          : `Build it again:\nsbx image build ${manifest.recipe} --refresh`,
+          : `Build it again:\nsbx image build ${manifest.recipe} --force`,
     },
   );
 }

@@ -149,6 +149,33 @@ t.test('--max-impact refuses with 7 and says what is too high', async (t) => {
   }
 });
 
+t.test('a refusal names every change above the limit, deletions too, and not without end', async (t) => {
+  const gone = (count: number) =>
+    Array.from({ length: count }, (_none, n) => {
+      const change = { action: 'delete', address: at(`vm.old[${n}]`), steps: [], price: free, because: 'x' } as const;
+      return change;
+    });
+  const refused = async (count: number) => {
+    const planner = plannerOf({ ...emptyPlan, changes: gone(count), impact: 'replace' });
+    return (await sbx(['plan', '--max-impact', 'restart'], { services: planner.services })).stderr;
+  };
+  t.match(await refused(2), /allows "restart".*vm\.old\[0\] \(delete\), vm\.old\[1\] \(delete\)\./);
+  t.match(await refused(500), /and 480 more\./);
+});
+
+t.test('a destroy says what it leaves, before and after', async (t) => {
+  const address = at('volume.pg');
+  const kept = diagnostic('SBX3144', { address, detail: 'volume.pg is marked protect and stays.' });
+  const planner = plannerOf({ ...richPlan, mode: 'destroy', warnings: [kept] });
+  const ran = await sbx(['destroy', '--auto-approve'], { services: planner.services });
+  t.match(ran.stderr, /SBX3144/);
+  t.match(ran.stdout, /What is protected stays: volume\.pg\./);
+  const again = plannerOf({ ...emptyPlan, mode: 'destroy', warnings: [kept] });
+  const left = await sbx(['destroy'], { services: again.services });
+  t.match(left.stdout, /No changes\. Of shop only what is protected is left: volume\.pg\./);
+  t.notMatch(left.stdout, /Nothing of shop is left/);
+});
+
 t.test('options of apply reach the planner and the engine', async (t) => {
   const planner = plannerOf(firstPlan, {
     apply: async ({ parallelism, lockTimeoutMs }) => {

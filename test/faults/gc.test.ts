@@ -115,6 +115,8 @@ t.test(
     t.ok(existsSync(join(host.home, 'volumes/shop/pg.raw')));
     t.equal((await host.sbx('gc', '--auto-approve', '--purge')).code, 0);
     t.strictSame(host.leftovers(), []);
+    mkdirSync(join(host.home, 'volumes/shop'), { recursive: true });
+    t.match((await gc(host)).found, [{ type: 'folder' }], 'a folder with nothing in it is no volume');
   },
 );
 

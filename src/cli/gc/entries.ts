@@ -13,6 +13,12 @@ export async function entriesOf(folder: string): Promise<readonly string[]> {
   }
 }
 
+/** Whether a path is a folder with nothing in it. */
+export async function isEmptyFolder(path: string): Promise<boolean> {
+  const names = await readdir(path).catch(() => undefined);
+  return names?.length === 0;
+}
+
 /** Whether a name is that of a file that was never renamed to what it was to be, by a process that is gone. */
 export function isAbandoned(name: string): boolean {
   const pid = /^\.(\d+)-[a-z0-9]+-[a-z0-9]+\.tmp$/.exec(name)?.[1] ?? /^key\.(\d+)-[0-9a-f]{8}$/.exec(name)?.[1];

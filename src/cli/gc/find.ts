@@ -16,7 +16,7 @@ import {
 import { staleReservations } from '../../store/host-file.ts';
 import { listSandboxes } from '../../store/list.ts';
 import { readLockOwner } from '../../store/lock.ts';
-import { entriesOf, isAbandoned } from './entries.ts';
+import { entriesOf, isAbandoned, isEmptyFolder } from './entries.ts';
 import { type SandboxProcess, sandboxProcesses } from './processes.ts';
 
 export interface FindOptions {
@@ -189,7 +189,9 @@ async function orphanedVolumes({ home, known, spared }: Survey, purge: boolean):
   for (const id of await entriesOf(join(home.state, 'volumes'))) {
     if (parseSandboxId(id) === undefined || known.has(id)) continue;
     const path = join(home.state, 'volumes', id);
-    if (purge) found.push({ type: 'volumes', sandbox: id, path });
+    // A folder is no volume: it is what is left of those that went.
+    if (await isEmptyFolder(path)) found.push(folder(path, id));
+    else if (purge) found.push({ type: 'volumes', sandbox: id, path });
     else spared.push({ what: `volumes of ${id} ${path}`, why: 'volumes go only with --purge' });
   }
   return found;

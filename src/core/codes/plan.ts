@@ -162,6 +162,11 @@ export const planCodes = {
     summary: 'Nothing applied',
     meaning: 'The command needs a sandbox that was applied on this host in this home.',
   },
+  SBX3144: {
+    severity: 'warning',
+    summary: 'Protected volume stays',
+    meaning: 'A volume that is marked protect outlives sbx destroy, and its sandbox stays known until it goes as well.',
+  },
   SBX3170: {
     severity: 'error',
     exit: 130,

@@ -2,7 +2,7 @@
 import type { AddressOutcome, ApplyResult } from '../plan/outcome.ts';
 import type { Plan } from '../plan/plan.ts';
 import { makePaint, type Paint, plainText } from './paint.ts';
-import { sandboxTitle } from './plan-model.ts';
+import { keptAddresses, sandboxTitle } from './plan-model.ts';
 import { roughDuration } from './quantity.ts';
 
 /** The closing table; ends with a newline. Diagnostics of failures are only named here: `report` shows them whole. */
@@ -45,7 +45,9 @@ function closingLine(plan: Plan, result: ApplyResult, paint: Paint): string {
   const took = `in ${roughDuration(result.elapsedMs)}`;
   if (result.status === 'complete') {
     const verb = plan.mode === 'destroy' ? 'Done' : 'Applied';
-    return paint.bold(paint.green(`${verb}: ${doneWords(plan, result)} ${took}.`));
+    const kept = keptAddresses(plan);
+    const stays = kept.length === 0 ? '' : ` What is protected stays: ${kept.join(', ')}.`;
+    return `${paint.bold(paint.green(`${verb}: ${doneWords(plan, result)} ${took}.`))}${stays}`;
   }
   const left = [
     ...(count('failed') > 0 ? [`${count('failed')} failed`] : []),

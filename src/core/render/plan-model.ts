@@ -175,6 +175,11 @@ export function summaryLine(plan: Plan): string {
   return `Plan: ${parts.join(', ')}${lost}.`;
 }
 
+/** What a destroy leaves because it is protected. */
+export function keptAddresses(plan: Plan): readonly Address[] {
+  return plan.warnings.flatMap(({ code, address }) => (code === 'SBX3144' && address !== undefined ? [address] : []));
+}
+
 /** `shop@pr-17` */
 export function sandboxTitle(sandbox: { readonly name: string; readonly instance?: string }): string {
   return sandbox.instance === undefined ? sandbox.name : `${sandbox.name}@${sandbox.instance}`;

@@ -8,6 +8,7 @@ import {
   driftWords,
   driverLines,
   type FieldView,
+  keptAddresses,
   type Mark,
   sandboxTitle,
   summaryLine,
@@ -146,6 +147,9 @@ function endSection(plan: Plan, paint: Paint): readonly string[] {
     return [[paint.bold(summaryLine(plan)), ...extras].join(' ')];
   }
   if (!isEmptyPlan(plan)) return [paint.bold('Plan: only outputs change.')];
+  const kept = keptAddresses(plan);
+  if (kept.length > 0)
+    return [`${paint.bold('No changes.')} Of ${title} only what is protected is left: ${kept.join(', ')}.`];
   if (plan.mode === 'destroy') return [`${paint.bold('No changes.')} Nothing of ${title} is left on this host.`];
   if (plan.drift.length > 0) return [`${paint.bold('No changes.')} What drifted stays as it is.`];
   const matches =

@@ -1,4 +1,5 @@
 // What a volume is to the planner: a disk with a life of its own, which only grows and goes only when told twice.
+import type { Address } from '../../core/address.ts';
 import { diagnostic } from '../../core/diagnostic.ts';
 import { draftStep, free, idsOf } from '../../core/plan/change.ts';
 import {
@@ -113,10 +114,22 @@ function update(
   };
 }
 
+/** A destroy leaves it, and says so: nobody else would know. */
+function keep(address: Address, { attrs }: VolumeRecord, context: PlanContext): Outcome {
+  context.report(
+    diagnostic('SBX3144', {
+      address,
+      detail: `${address} is marked protect and stays, with ${formatSize(attrs.sizeBytes)} of content.`,
+      hint: 'Remove it too with:\nsbx destroy --purge',
+    }),
+  );
+  return noOutcome;
+}
+
 function remove(subject: VolumeSubject, record: VolumeRecord, context: PlanContext): Outcome {
   const { address } = subject;
   if (record.attrs.protect && !context.options.purge) {
-    if (context.mode === 'destroy') return noOutcome;
+    if (context.mode === 'destroy') return keep(address, record, context);
     const detail = `${address} is marked protect, and the file no longer declares it.`;
     context.report(
       diagnostic('SBX3111', {

@@ -222,3 +222,18 @@ vms: { db: { template: "\${var.tpl}", disks: { d: { volume: pg } }, networks: { 
   );
   t.match(found, { ok: true, value: { expiresMs: 14_400_000 }, warnings: [] });
 });
+
+t.test('a word that a reference gives is one of those that the key takes, or refused', async (t) => {
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ['networks: { lan: { mode: "${var.x}" } }\n', /^SBX1204/],
+    ['vms: { a: { image: base, state: "${var.x}" } }\n', /^SBX1204/],
+    ['vms: { a: { image: base, on_exit: "${var.x}" } }\n', /^SBX1204/],
+    ['vms: { a: { image: base, ready: "${var.x}" } }\n', /^SBX1204/],
+    ['vms: { a: { image: base }, b: { image: base, depends_on: { a: "${var.x}" } } }\n', /^SBX1204/],
+  ];
+  for (const word of ['bridged', 'Isolated', '', 'isolated ', 'none\n'])
+    for (const [text, want] of cases) {
+      const variables = `variables: { x: { type: string, default: ${JSON.stringify(word)} } }\n`;
+      t.match(problemsOf(withImage(`${variables}${text}`)), [want], `${JSON.stringify(word)} in ${text}`);
+    }
+});

@@ -400,7 +400,9 @@ t.test('a protected volume outlives destroy, unless it is purged', async (t) => 
   const kept = applied(shop.replace('pg: { size: 1GiB }', 'pg: { size: 1GiB, protect: true }'));
   const stays = mustPlan({ from: kept, mode: 'destroy' });
   t.notOk(stays.changes.some(({ address }) => address === 'volume.pg'));
+  t.match(stays.warnings, [{ code: 'SBX3144', address: 'volume.pg', hint: /--purge/ }], 'and is named');
   const purged = mustPlan({ from: kept, mode: 'destroy', options: { purge: true } });
+  t.strictSame(purged.warnings, []);
   t.ok(purged.changes.some(({ address }) => address === 'volume.pg'));
 });
 
