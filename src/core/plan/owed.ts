@@ -13,19 +13,28 @@ export interface OwedInputs {
   readonly changed: ReadonlySet<Address>;
 }
 
+export interface WithOwed {
+  readonly steps: readonly Step[];
+  /** What changes → steps that note what is owed for it: they belong to its change */
+  readonly noted: ReadonlyMap<Address, readonly string[]>;
+}
+
 /** The steps of a plan with one more for each VM whose replacement is owed; it comes before the steps of what triggers it and its own. */
-export function withOwed(steps: readonly Step[], inputs: OwedInputs): readonly Step[] {
+export function withOwed(steps: readonly Step[], inputs: OwedInputs): WithOwed {
   const owed = owedBy(inputs);
-  if (owed.size === 0) return steps;
+  const noted = new Map<Address, readonly string[]>();
+  if (owed.size === 0) return { steps, noted };
   const before = new Map<Address, string[]>();
   const notes = [...owed].map(([address, causes]): Step => {
     const id = stepId(address, 'record', 'owed');
     for (const at of [address, ...causes]) before.set(at, [...(before.get(at) ?? []), id]);
+    for (const cause of causes.slice(0, 1)) noted.set(cause, [...(noted.get(cause) ?? []), id]);
     const record = inputs.records.get(address);
     const owes = [...new Set([...(record?.kind === 'vm' ? (record.facts.owes ?? []) : []), ...causes])];
     return { id, address, action: { op: 'record' }, needs: [], after: { type: 'patched', facts: { owes } } };
   });
-  return [...notes, ...steps.map((step) => ({ ...step, needs: [...step.needs, ...(before.get(step.address) ?? [])] }))];
+  const after = steps.map((step) => ({ ...step, needs: [...step.needs, ...(before.get(step.address) ?? [])] }));
+  return { steps: [...notes, ...after], noted };
 }
 
 /** VM → what it is to be replaced for. What does not exist yet is made anew anyway. */

@@ -11,9 +11,8 @@ import { giversOf, type Holder, handOver, neverHandedOver } from './hand-over.ts
 import { holdingsOf } from './holdings.ts';
 import { resolveSteps, sortSteps } from './order.ts';
 import { outputChanges } from './outputs.ts';
-import { withOwed } from './owed.ts';
+import { type WithOwed, withOwed } from './owed.ts';
 import type { Change, Drift, Impact, Plan } from './plan.ts';
-import type { Step } from './steps.ts';
 import { selectTargets, unknownAddresses } from './targets.ts';
 import { recordedUses } from './uses.ts';
 
@@ -203,7 +202,9 @@ function assemble(
     if (outcome.change !== undefined) changes.push(outcome.change);
     drift.push(...outcome.drift);
   }
-  const removals = changes.filter(isRemoval);
+  const { steps, noted } = stepsOf(inputs, survey, outcomes, drafts);
+  const all = changes.map((change) => ({ ...change, steps: [...(noted.get(change.address) ?? []), ...change.steps] }));
+  const removals = all.filter(isRemoval);
   const { state } = inputs;
   return {
     format_version: 1,
@@ -211,10 +212,10 @@ function assemble(
     ...(state === undefined ? {} : { prior: { lineage: state.lineage, serial: state.serial } }),
     mode: inputs.mode,
     ...(inputs.driver === undefined ? {} : { driver: inputs.driver }),
-    changes: [...changes.filter((change) => !isRemoval(change)), ...removals],
+    changes: [...all.filter((change) => !isRemoval(change)), ...removals],
     drift,
     unchanged: outcomes.size - changes.length,
-    steps: sortSteps(stepsOf(inputs, survey, outcomes, drafts)),
+    steps: sortSteps(steps),
     outputs: inputs.options.targets.length > 0 ? [] : outputChanges(inputs, survey.context.hash),
     impact:
       changes.length === 0 ? null : changes.reduce<Impact>((impact, change) => worse(impact, impactOf(change)), 'live'),
@@ -227,7 +228,7 @@ function stepsOf(
   survey: Survey,
   outcomes: ReadonlyMap<Address, Outcome>,
   drafts: readonly DraftStep[],
-): readonly Step[] {
+): WithOwed {
   const steps = handOver(resolveSteps(drafts), recordedHolders(survey.records, inputs));
   const changed = new Set([...survey.changed].filter((address) => outcomes.has(address)));
   return withOwed(steps, { desired: survey.context.desired, records: survey.records, changed });

@@ -37,11 +37,11 @@ export async function waitUntilReady({ ready, attrs, driver, ref, shell, context
     () => ({ type: 'ready' }) as const,
     (error: unknown) => ({ type: 'failed', error }) as const,
   );
-  const first = await Promise.race([waiting, watchBoot(driver, ref, signal)]);
-  stop.abort();
+  const watch = watchBoot(driver, ref, signal);
+  const first = await Promise.race([waiting, watch]).finally(() => stop.abort());
   const how = first ?? (await waiting);
-  // The watch may have ended the wait; what it still does is ended with it.
-  await waiting;
+  // Whichever of the two ended it: the other still asks something, and a step asks nothing after its end.
+  await Promise.all([waiting, watch]);
   context.signal.throwIfAborted();
   switch (how.type) {
     case 'ready':
