@@ -1,5 +1,5 @@
 // Compiles all tests once into .tap/compiled: a loader that compiles in each test process costs more than most tests. Modules
-// keep the places of their sources (`import.meta.url`), so that what a test finds beside itself is found as before.
+// keep the places of their sources (`import.meta`), so that what a test finds beside itself is found as before.
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -28,19 +28,24 @@ await build({
   jsx: 'automatic',
   sourcemap: true,
   logLevel: 'warning',
-  define: { 'import.meta.url': '__place' },
+  define: { 'import.meta.url': '__place', 'import.meta.dirname': '__folder' },
   plugins: [keepPlaces()],
 });
 
-/** Gives each module the constant that stands for its own `import.meta.url`. */
+/** Gives each module the constants that stand for its own `import.meta.url` and `import.meta.dirname`. */
 function keepPlaces() {
   return {
     name: 'keep-places',
     setup: ({ onLoad }) => {
       onLoad({ filter: /\.tsx?$/ }, ({ path }) => ({
-        contents: `const __place = ${JSON.stringify(pathToFileURL(path).href)}; ${readFileSync(path, 'utf8')}`,
+        contents: `${placesOf(path)} ${readFileSync(path, 'utf8')}`,
         loader: path.endsWith('x') ? 'tsx' : 'ts',
       }));
     },
   };
+}
+
+/** On one line with the first of the module, so that its lines keep their numbers. */
+function placesOf(path) {
+  return `const __place = ${JSON.stringify(pathToFileURL(path).href)}, __folder = ${JSON.stringify(dirname(path))};`;
 }

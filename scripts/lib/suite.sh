@@ -5,7 +5,7 @@ suite_user=${SBX_TEST_USER:-sbx-test}
 
 # Runs the compiled tests of the files on stdin (NUL between them). Arguments: TAP file to write, files at a time.
 run_tests() {
-  local files seconds=900
+  local files seconds=1800
   [ "${SBX_SOAK:-}" != 1 ] || seconds=86400
   mapfile -d '' -t files
   [ "${#files[@]}" != 0 ] || fail 'There are no test files.'

@@ -12,7 +12,7 @@ t.setTimeout(soak ? 24 * 3600_000 : 15 * 60_000);
 const skip = existsSync(program) ? cannotOpenSpaces() : 'needs the built sbx (npm run build)';
 
 t.test('an apply that is killed anywhere is finished by the next one', { skip }, async (t) => {
-  const options = propertyOptions({ few: 16, many: 180 });
+  const options = propertyOptions({ few: 8, many: 180 });
   t.comment(`seed ${options.seed}, ${options.numRuns} homes`);
   const seen = new Map<string, number>();
   const hub = await startHub(`/tmp/sbxkill-${process.pid}.sock`);
