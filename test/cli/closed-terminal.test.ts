@@ -41,7 +41,7 @@ t.test('a terminal that closes interrupts what runs: a clean end, never a signal
   t.equal(await closedDuring(t, ['apply', '--auto-approve'], /0 of 3 done/), '130', 'apply that is drawn');
   // As lines, with colours or without.
   t.equal(
-    await closedDuring(t, ['apply', '--auto-approve', '--log-level', 'debug'], /network\.lan: making/),
+    await closedDuring(t, ['apply', '--auto-approve', '--log-level', 'debug'], /network\.lan: setting up/),
     '130',
     'as lines',
   );

@@ -19,6 +19,7 @@ const fields: Readonly<Record<string, number>> = {
   ...{ 'net.id': 34, 'net.tap': 34, 'net.mac': 34, 'net.num_queues': 34 },
   ...{ 'rng.src': 34, 'serial.mode': 34, 'serial.file': 34, 'console.mode': 34 },
   ...{ 'vsock.cid': 34, 'vsock.socket': 34, 'vsock.id': 34, 'platform.uuid': 34, 'platform.oem_strings': 34 },
+  ...{ 'platform.system_uuid': 53 },
 };
 const calls: Readonly<Record<string, Readonly<Record<string, number>> | undefined>> = {
   'vm.create': fields,
