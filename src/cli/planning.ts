@@ -32,6 +32,7 @@ import { formerWarning } from './former.ts';
 import { type Opened, openSandbox } from './loading.ts';
 import type { PlanRequest } from './services.ts';
 import { findVm, shellOf, type Workplace } from './session.ts';
+import { findUnseen } from './unseen.ts';
 
 /** A plan with everything that it was made from. */
 export interface MadePlan {
@@ -44,6 +45,12 @@ export interface MadePlan {
   readonly warnings: readonly Diagnostic[];
 }
 
+interface ObserveAllOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Waits longer for VMMs that are silent */
+  readonly patient?: boolean;
+}
+
 /**
  * Makes the plan of a request. The signal ends what may take long, with what it was raised for. `patient` waits longer for VMMs
  * that are silent.
@@ -51,7 +58,7 @@ export interface MadePlan {
 export async function makePlan(
   workplace: Workplace,
   request: PlanRequest,
-  { signal, patient = false }: { readonly signal?: AbortSignal | undefined; readonly patient?: boolean } = {},
+  { signal, patient = false }: ObserveAllOptions = {},
 ): Promise<Checked<MadePlan>> {
   // What was applied is removed, stopped and started as it is recorded: that needs neither the file nor its secrets.
   const needsFile = request.mode === 'apply' && request.power === undefined;
@@ -60,14 +67,9 @@ export async function makePlan(
   const { desired, layout, snapshot, reserved } = opened.value;
   const shell = shellOf(workplace, layout, { wait: request.wait, ...(desired === undefined ? {} : { desired }) });
   const host = await hostFacts(workplace, opened.value, reserved);
-  // Where nothing was applied, whether there is a VMM at all is known before anything long is looked at.
-  const early =
-    vmRecords(snapshot.state).length > 0 ? undefined : await choiceOf(workplace, request, opened.value, host);
-  if (early?.ok === false) return early;
-  const observedAtMs = performance.now();
-  const observed = await observeAll(opened.value, shell, host, workplace, { signal, patient });
-  const choice = early ?? (await choiceOf(workplace, request, opened.value, host, observed.vms));
-  if (!choice.ok) return choice;
+  const found = await lookAround(workplace, request, opened.value, shell, host, { signal, patient });
+  if (!found.ok) return found;
+  const { observed, observedAtMs, driver } = found.value;
   const options = optionsOf(request, snapshot.state, workplace.options);
   if (!options.ok) return options;
   const missing = await missingSecrets(request, options.value, snapshot.state, shell);
@@ -81,7 +83,7 @@ export async function makePlan(
     options: options.value,
     ...(desired === undefined ? {} : { desired }),
     ...(snapshot.state === undefined ? {} : { state: snapshot.state }),
-    ...(choice.value === undefined ? {} : { driver: choice.value }),
+    ...(driver === undefined ? {} : { driver }),
   };
   const plan = planSandbox(inputs, kindRules);
   if (!plan.ok) return plan;
@@ -95,6 +97,33 @@ export async function makePlan(
     observedAtMs,
     warnings: opened.warnings,
   });
+}
+
+interface Sight {
+  readonly observed: Observed;
+  readonly observedAtMs: number;
+  readonly driver: DriverChoice | undefined;
+}
+
+/** What the host shows, whether all of it can be seen from here, and what runs the VMs on it. */
+async function lookAround(
+  workplace: Workplace,
+  request: PlanRequest,
+  opened: Opened,
+  shell: Shell,
+  host: HostFacts,
+  options: ObserveAllOptions,
+): Promise<Checked<Sight>> {
+  const { state } = opened.snapshot;
+  // Where nothing was applied, whether there is a VMM at all is known before anything long is looked at.
+  const early = vmRecords(state).length > 0 ? undefined : await choiceOf(workplace, request, opened, host);
+  if (early?.ok === false) return early;
+  const observedAtMs = performance.now();
+  const observed = await observeAll(opened, shell, host, workplace, options);
+  const unseen = await findUnseen(state, opened.layout, observed.vms);
+  if (unseen !== undefined) return failed(unseen);
+  const choice = early ?? (await choiceOf(workplace, request, opened, host, observed.vms));
+  return choice.ok ? ok({ observed, observedAtMs, driver: choice.value }) : choice;
 }
 
 function withWarnings(plan: Plan, warnings: readonly Diagnostic[]): Plan {
@@ -224,7 +253,7 @@ export async function observeAll(
   shell: Shell,
   host: HostFacts,
   workplace: Workplace,
-  { signal, patient = false }: { readonly signal?: AbortSignal | undefined; readonly patient?: boolean } = {},
+  { signal, patient = false }: ObserveAllOptions = {},
 ): Promise<Observed> {
   const { desired, snapshot } = opened;
   const vms = vmRecords(snapshot.state);

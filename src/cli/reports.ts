@@ -16,6 +16,7 @@ import { type Opened, openSandbox } from './loading.ts';
 import { makePlan, observeAll } from './planning.ts';
 import type { PlanRequest } from './services.ts';
 import { findVm, shellOf, type Workplace } from './session.ts';
+import { findUnseen } from './unseen.ts';
 
 const everything: PlanRequest = { mode: 'apply', targets: [], replace: [], purge: false, wait: true, takeOver: true };
 
@@ -73,6 +74,7 @@ export async function statusReport(workplace: Workplace): Promise<Checked<Status
   const records = (state?.resources ?? []).filter((record): record is VmRecord => record.kind === 'vm');
   const [busy, leaseEndMs] = await Promise.all([busyWith(layout), readLease(layout.runDir)]);
   const driver = await driverOf(records, workplace);
+  const unseen = await findUnseen(state, layout, observed.vms);
   return ok(
     {
       sandbox: { name: layout.name, ...(layout.instance === undefined ? {} : { instance: layout.instance }) },
@@ -80,6 +82,7 @@ export async function statusReport(workplace: Workplace): Promise<Checked<Status
       ...(driver === undefined ? {} : { driver }),
       ...(leaseEndMs === undefined ? {} : { leaseMs: leaseEndMs - Date.now() }),
       ...(busy === undefined ? {} : { busy }),
+      ...(unseen === undefined ? {} : { unseen: unseen.detail }),
       vms: records.map((record) => vmStatus(record, observed, sandboxRecord(state), drift)),
       drift: drift.filter((one) => !one.address.startsWith('vm.')),
     },

@@ -6,6 +6,7 @@ import { errnoOf, SbxError } from '../core/errors.ts';
 import type { ProcessRef } from '../core/state/facts.ts';
 import { makeWayForFile } from './own-files.ts';
 import { holdsFileIn, isOwnProcess } from './own-process.ts';
+import { mayBeSignalled, pidNamespace } from './process-view.ts';
 
 let cachedBootId: string | undefined;
 
@@ -39,7 +40,8 @@ export function readStat(pid: number): ProcessStat | undefined {
   try {
     return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return undefined;
+    // With hidepid=1 files of hidden processes give EPERM.
+    if (['ENOENT', 'ESRCH', 'EPERM', 'EACCES'].includes(errnoOf(error) ?? '')) return undefined;
     throw error;
   }
 }
@@ -63,7 +65,33 @@ export function parseStat(text: string): ProcessStat {
 /** The reference of a running pid, or undefined when it is gone (zombies are). */
 export function refOf(pid: number): ProcessRef | undefined {
   const stat = readStat(pid);
-  return stat === undefined || stat.dead ? undefined : { pid, startTime: stat.startTime, bootId: bootId() };
+  return stat === undefined || stat.dead ? undefined : refFor(pid, stat.startTime);
+}
+
+/** A reference alone, of a process that is known in more ways. */
+export function plainRef({ pid, startTime, bootId: boot, pidns }: ProcessRef): ProcessRef {
+  return { pid, startTime, bootId: boot, ...(pidns === undefined ? {} : { pidns }) };
+}
+
+function refFor(pid: number, startTime: string): ProcessRef {
+  const pidns = pidNamespace();
+  return { pid, startTime, bootId: bootId(), ...(pidns === undefined ? {} : { pidns }) };
+}
+
+/**
+ * Where a recorded process is: `here` to be looked at, `gone`, or there is no telling. `elsewhere`: its pid is one of another
+ * pid namespace; `hidden`: something of ours has the pid, and /proc does not show it.
+ */
+export function presenceOf(ref: ProcessRef): 'here' | 'gone' | 'elsewhere' | 'hidden' {
+  if (ref.bootId !== bootId()) return 'gone';
+  if (isElsewhere(ref)) return 'elsewhere';
+  if (statOf(ref) !== undefined) return 'here';
+  return readStat(ref.pid) === undefined && mayBeSignalled(ref.pid) ? 'hidden' : 'gone';
+}
+
+/** Whether a recorded pid is one of another pid namespace. Looks at nothing. */
+export function isElsewhere(ref: ProcessRef): boolean {
+  return ref.pidns !== undefined && ref.pidns !== pidNamespace();
 }
 
 /** Whether exactly this process is still there, be it on its way out: it holds its locks and sockets to the end. */
@@ -83,7 +111,7 @@ export function isWorking(ref: ProcessRef | undefined): boolean {
 }
 
 function statOf(ref: ProcessRef | undefined): ProcessStat | undefined {
-  if (ref === undefined || ref.bootId !== bootId()) return undefined;
+  if (ref === undefined || ref.bootId !== bootId() || isElsewhere(ref)) return undefined;
   const stat = readStat(ref.pid);
   return stat === undefined || stat.startTime !== ref.startTime || stat.dead ? undefined : stat;
 }
@@ -119,7 +147,7 @@ export function findProcesses(
   return [...found]
     .filter(([, { words, stat }]) => found.get(stat.parent)?.words !== words)
     .filter(([pid]) => folders === undefined || holdsFileIn(pid, folders))
-    .map(([pid, { stat }]) => ({ pid, startTime: stat.startTime, bootId: bootId() }));
+    .map(([pid, { stat }]) => refFor(pid, stat.startTime));
 }
 
 /** Starts a process in its own session that survives sbx; stdout and stderr go to the end of `logPath`. umask 077 applies. */
@@ -155,7 +183,7 @@ export async function spawnDetached(
     child.unref();
     const pid = child.pid ?? 0;
     const stat = readStat(pid);
-    return { pid, startTime: stat?.startTime ?? '', bootId: bootId(), exited };
+    return { ...refFor(pid, stat?.startTime ?? ''), exited };
   } finally {
     closeSync(log);
   }

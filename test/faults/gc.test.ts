@@ -1,6 +1,6 @@
 // gc: everything that sandboxes leave is found and removed, also without any state; what is in use is left alone.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { killQuietly, makeProgramHost, oneVm, type ProgramHost, whyNoProgram } from '../support/program-host.ts';
@@ -132,6 +132,11 @@ t.test(
     const dead = execFileSync('sh', ['-c', 'echo $$'], { encoding: 'utf8' }).trim();
     writeFileSync(join(host.home, 'state', `.${dead}-abc-def.tmp`), '');
     writeFileSync(join(host.home, 'state', `.${process.pid}-abc-def.tmp`), '');
+    // A pid that is not seen may be one of another pid namespace, for as long as it takes to write a file.
+    writeFileSync(join(host.home, 'state', `.${dead}-abc-new.tmp`), '');
+    const hourAgo = new Date(Date.now() - 3_600_000);
+    for (const pid of [dead, process.pid])
+      utimesSync(join(host.home, 'state', `.${pid}-abc-def.tmp`), hourAgo, hourAgo);
     writeFileSync(join(host.home, 'state/gone.lock'), '');
     writeFileSync(join(host.home, 'state/.gone.json.tmp'), '');
     writeFileSync(
@@ -142,8 +147,8 @@ t.test(
     t.strictSame(found.map(({ type }) => type).sort(), ['build', 'file', 'file', 'file', 'port']);
     t.equal((await host.sbx('gc', '--auto-approve')).code, 0);
     t.strictSame(
-      readdirSync(join(host.home, 'state')),
-      [`.${process.pid}-abc-def.tmp`],
+      readdirSync(join(host.home, 'state')).sort(),
+      [`.${process.pid}-abc-def.tmp`, `.${dead}-abc-new.tmp`].sort(),
       'a writer that lives keeps its file',
     );
     t.strictSame((await gc(host)).found, []);

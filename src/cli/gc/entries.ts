@@ -1,5 +1,7 @@
 // Names in folders of the home, and which of them a process that is gone was writing.
+import { statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { errnoOf } from '../../core/errors.ts';
 import { readStat } from '../../host/processes.ts';
 
@@ -19,8 +21,17 @@ export async function isEmptyFolder(path: string): Promise<boolean> {
   return names?.length === 0;
 }
 
-/** Whether a name is that of a file that was never renamed to what it was to be, by a process that is gone. */
-export function isAbandoned(name: string): boolean {
+/** How long it takes at most to write such a file, in `ms`: the pid may be one of another pid namespace. */
+const writtenWithinMs = 60_000;
+
+/** Whether a file was never renamed to what it was to be, by a process that is gone. */
+export function isAbandoned(path: string): boolean {
+  const name = basename(path);
   const pid = /^\.(\d+)-[a-z0-9]+-[a-z0-9]+\.tmp$/.exec(name)?.[1] ?? /^key\.(\d+)-[0-9a-f]{8}$/.exec(name)?.[1];
-  return pid !== undefined && readStat(Number(pid)) === undefined;
+  return pid !== undefined && readStat(Number(pid)) === undefined && isOld(path);
+}
+
+function isOld(path: string): boolean {
+  const { mtimeMs } = statSync(path, { throwIfNoEntry: false }) ?? {};
+  return mtimeMs !== undefined && Date.now() - mtimeMs > writtenWithinMs;
 }

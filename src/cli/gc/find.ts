@@ -4,6 +4,7 @@ import type { Garbage, GarbageReport, Spared } from '../../core/render/gc-model.
 import type { ProcessRef } from '../../core/state/facts.ts';
 import type { SandboxRecord, State, VmRecord } from '../../core/state/state.ts';
 import { readLease } from '../../host/lease.ts';
+import { servedIn } from '../../host/listening.ts';
 import { isAlive } from '../../host/processes.ts';
 import {
   type Home,
@@ -40,6 +41,8 @@ interface Survey {
   /** Ids that nothing but names on this host tell of, by the names of their run folders */
   readonly ids: ReadonlyMap<string, string>;
   readonly processes: readonly SandboxProcess[];
+  /** Names of run folders in which something answers whose process is not among them: in another pid namespace, as a rule */
+  readonly served: ReadonlySet<string>;
   readonly spared: Spared[];
 }
 
@@ -58,7 +61,8 @@ export async function findGarbage(
     ...(await staleReservations(home)).map(({ port, sandbox }) => ({ type: 'port', port, sandbox }) as const),
     ...(await leftFiles(survey)),
   ];
-  return { found: found.filter(({ sandbox }) => sandbox === undefined || !busy.has(sandbox)), spared: survey.spared };
+  const inUse = (id: string): boolean => busy.has(id) || survey.served.has(markOf(home, id) ?? '');
+  return { found: found.filter(({ sandbox }) => sandbox === undefined || !inUse(sandbox)), spared: survey.spared };
 }
 
 async function surveyOf(home: Home): Promise<Survey> {
@@ -77,7 +81,33 @@ async function surveyOf(home: Home): Promise<Survey> {
     const layout = layoutOf(home, id);
     if (layout !== undefined) ids.set(layout.mark, id);
   }
-  return { home, known, ids, processes, spared };
+  const served = await servedRuns(home, known, ids, processes, spared);
+  return { home, known, ids, processes, served, spared };
+}
+
+/** Run folders that no state needs are looked into: whoever removes a socket closes the one door of the VMM behind it. */
+async function servedRuns(
+  home: Home,
+  known: Survey['known'],
+  ids: Survey['ids'],
+  processes: readonly SandboxProcess[],
+  spared: Spared[],
+): Promise<ReadonlySet<string>> {
+  const seen = new Set(processes.flatMap(({ id, mark }) => mark ?? markOf(home, id) ?? []));
+  const served = new Set<string>();
+  for (const mark of await entriesOf(home.run)) {
+    if (seen.has(mark) || needsFolders(ids.get(mark), known)) continue;
+    const answering = await servedIn(join(home.run, mark));
+    if (answering === undefined) continue;
+    served.add(mark);
+    const why = `something answers on ${answering}, and its process cannot be seen from here`;
+    spared.push({ what: ids.has(mark) ? `sandbox ${ids.get(mark)}` : `folder ${join(home.run, mark)}`, why });
+  }
+  return served;
+}
+
+function markOf(home: Home, id: string | undefined): string | undefined {
+  return id === undefined ? undefined : layoutOf(home, id)?.mark;
 }
 
 function layoutOf(home: Home, id: string): SandboxLayout | undefined {
@@ -146,8 +176,8 @@ function isOrMayBe(ref: ProcessRef, recorded: ProcessRef | undefined): boolean {
 }
 
 async function orphanedFolders(survey: Survey, purge: boolean): Promise<readonly Garbage[]> {
-  const { home, known, ids } = survey;
-  const runs = (await entriesOf(home.run)).filter((name) => /^[0-9a-f]{10}$/.test(name));
+  const { home, known, ids, served } = survey;
+  const runs = (await entriesOf(home.run)).filter((name) => /^[0-9a-f]{10}$/.test(name) && !served.has(name));
   const data = await sandboxFolders(join(home.state, 'data'));
   const backups = await sandboxFolders(join(home.state, 'backups'));
   const strange = [...known.values()].filter(({ state }) => sandboxOf(state) !== undefined);
@@ -209,7 +239,7 @@ async function leftFiles({ home, known }: Survey): Promise<readonly Garbage[]> {
   const abandoned: Garbage[] = [];
   for (const folder of [home.state, statesDir(home)]) {
     for (const name of await entriesOf(folder))
-      if (isAbandoned(name)) abandoned.push({ type: 'file', path: join(folder, name) });
+      if (isAbandoned(join(folder, name))) abandoned.push({ type: 'file', path: join(folder, name) });
   }
   const images = imagesDir(home);
   const builds = (await entriesOf(images)).filter((name) => /^[0-9a-f]{32}\.(new|old)-/.test(name));

@@ -40,4 +40,10 @@ export const hostCodes = {
     summary: 'There is no /proc',
     meaning: 'sbx finds and recognises processes through /proc. Without it nothing is planned or changed.',
   },
+  SBX6008: {
+    severity: 'error',
+    summary: 'Processes cannot be seen from here',
+    meaning:
+      'A process of the sandbox lives in another pid namespace, as with a home that a container shares, or is hidden by the way /proc is mounted. What cannot be seen is not taken for dead: nothing is touched.',
+  },
 } as const satisfies Record<string, CodeEntry>;

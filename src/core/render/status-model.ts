@@ -75,6 +75,8 @@ export interface StatusReport {
   /** Time until the lease ends in `ms`; absent without a lease */
   readonly leaseMs?: number;
   readonly busy?: LockHolder;
+  /** Why only sockets tell of it: its processes cannot be seen from here */
+  readonly unseen?: string;
   readonly vms: readonly VmStatus[];
   /** Everything but VMs that drifted, such as a holder that is gone */
   readonly drift: readonly Drift[];

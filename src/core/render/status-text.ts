@@ -55,8 +55,9 @@ export function renderStatus(
   );
   const drift = report.drift.map((d) => `  ${paint.magenta('!')} ${d.address}: ${driftWords(d)}`);
   const busy = report.busy === undefined ? [] : [paint.yellow(busyWords(report.busy))];
+  const unseen = report.unseen === undefined ? [] : [paint.yellow(plainText(report.unseen))];
   const body = rows.length === 0 ? ['No VMs.'] : tableLines(columns, rows, options.width, paint.dim);
-  return `${[head, ...busy, ...body, ...reasons, ...drift].join('\n')}\n`;
+  return `${[head, ...busy, ...unseen, ...body, ...reasons, ...drift].join('\n')}\n`;
 }
 
 function cellsOf(vm: VmStatus, paint: Paint): readonly { text: string; paint?: (text: string) => string }[] {

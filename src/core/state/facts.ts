@@ -8,6 +8,8 @@ export interface ProcessRef {
   readonly startTime: string;
   /** /proc/sys/kernel/random/boot_id of the host when it was started */
   readonly bootId: string;
+  /** Inode of the pid namespace in which it has this pid; absent in records of before, which count as of this one */
+  readonly pidns?: string;
 }
 
 export interface SandboxFacts {

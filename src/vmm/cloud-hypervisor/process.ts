@@ -6,6 +6,7 @@ import { clearPlace } from '../../host/own-files.ts';
 import { isOwnProcess } from '../../host/own-process.ts';
 import { commandLineOf, endProcess, findProcesses, isAlive, refOf } from '../../host/processes.ts';
 import type { VmRef } from '../driver.ts';
+import { mustBeUnserved } from '../unseen.ts';
 import { filesOf, servesSocket, type VmFiles } from './argv.ts';
 
 /**
@@ -55,6 +56,7 @@ export async function endAndClean(
 
 /** Removes sockets and marks. Only when no process is left: a live VMM's socket is its one door. */
 export async function removeLeftovers(files: VmFiles): Promise<void> {
+  await mustBeUnserved(files.apiSocket);
   const paths = [files.apiSocket, files.apiLock, files.vsockSocket, files.intent];
   await Promise.all(paths.map(clearPlace));
 }

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describeError, isSbxError, SbxError } from '../../core/errors.ts';
 import type { ProcessRef } from '../../core/state/facts.ts';
 import { keepFormerLog, logLength, readLogEnd } from '../../host/log-end.ts';
-import { spawnDetached } from '../../host/processes.ts';
+import { plainRef, spawnDetached } from '../../host/processes.ts';
 import type { StartContext, Started, VmSpec } from '../driver.ts';
 import { filesOf, type VmFiles, vmmArgv } from './argv.ts';
 import { toVmConfig } from './convert.ts';
@@ -47,7 +47,7 @@ export async function start(spec: VmSpec, context: StartContext, options: StartO
     const features = featuresOf(ping.version ?? options.version);
     const work = () => createAndBoot(spec, files, features, options.limits);
     await orEnded(work, spawned.exited, context.signal);
-    return { process: { pid: process.pid, startTime: process.startTime, bootId: process.bootId } };
+    return { process: plainRef(process) };
   } catch (error) {
     const said = await lastWords(files, logFrom);
     await endAndClean(files, known, { search: true });

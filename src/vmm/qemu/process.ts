@@ -7,6 +7,7 @@ import { clearPlace } from '../../host/own-files.ts';
 import { holdsFileIn, isOwnProcess } from '../../host/own-process.ts';
 import { commandLineOf, findProcesses, isAlive, refOf } from '../../host/processes.ts';
 import type { VmPaths, VmRef } from '../driver.ts';
+import { mustBeUnserved } from '../unseen.ts';
 import { qemuFiles, qmpWord } from './layout.ts';
 
 /** One reading of /proc serves all VMs that are looked for within this many `ms`: those of one burst. */
@@ -29,6 +30,7 @@ export function hasLeftovers(paths: VmPaths): boolean {
 /** Removes what a killed process leaves. */
 export async function removeLeftovers(paths: VmPaths): Promise<void> {
   const { qmp, agent, serial, pid } = qemuFiles(paths);
+  await mustBeUnserved(qmp);
   await Promise.all([qmp, agent, serial, pid].map(clearPlace));
 }
 

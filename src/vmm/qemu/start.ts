@@ -3,8 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, isSbxError, SbxError } from '../../core/errors.ts';
 import type { Capabilities } from '../../core/plan/capabilities.ts';
 import type { ProcessRef } from '../../core/state/facts.ts';
+import { isListening } from '../../host/listening.ts';
 import { keepFormerLog, logLength } from '../../host/log-end.ts';
-import { endProcess, spawnDetached } from '../../host/processes.ts';
+import { endProcess, plainRef, spawnDetached } from '../../host/processes.ts';
 import type { StartContext, Started, VmPaths, VmSpec } from '../driver.ts';
 import { qemuArgv } from './argv.ts';
 import { connectQmp, queryQmp } from './client.ts';
@@ -45,10 +46,6 @@ export async function startQemu(
   }
 }
 
-function plainRef({ pid, startTime, bootId }: ProcessRef): ProcessRef {
-  return { pid, startTime, bootId };
-}
-
 function checkPaths(paths: VmPaths): void {
   const { serial } = qemuFiles(paths);
   const length = Buffer.byteLength(serial);
@@ -59,7 +56,13 @@ function checkPaths(paths: VmPaths): void {
 /** A process that already serves this VM is in the way, unless its guest has come to an end. */
 async function settleFormer(paths: VmPaths, limits: QemuLimits): Promise<void> {
   const former = processOf({ paths });
-  if (former === undefined) return;
+  if (former === undefined) {
+    if (!(await isListening(qemuFiles(paths).qmp))) return;
+    throw new SbxError(
+      'SBX5004',
+      `something answers on ${qemuFiles(paths).qmp}, and its process cannot be seen from here`,
+    );
+  }
   const [reply] = await queryQmp(qemuFiles(paths).qmp, [{ execute: 'query-status' }], limits.observeMs);
   const status = toStatus(reply);
   if (status !== 'guest-panicked' && status !== 'internal-error' && status !== 'shutdown')
