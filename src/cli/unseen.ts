@@ -33,7 +33,7 @@ export async function findUnseen(
     return refusal(
       layout,
       'the /proc of this place is missing, or that of another pid namespace',
-      'Mount the right one, as unshare --mount-proc does.',
+      'Mount the right one:\nmount -t proc proc /proc',
     );
   const unseen: { readonly who: string; readonly presence: 'hidden' | 'elsewhere' }[] = [];
   for (const { who, ref, serves } of worthALook(recordedIn(state, layout, vms))) {
