@@ -62,12 +62,18 @@ export function makeHostKey(): HostKeyPair {
   };
 }
 
-/** Both halves of a new ed25519 key, 32 bytes each. */
+/**
+ * Both halves of a new ed25519 key, 32 bytes each: the ends of its encodings (RFC 8410). They are made while the key is: Node 20 waits
+ * for itself for ever when a key is exported later and its garbage collection ends the job that made it in that moment.
+ */
 function newKey(): { readonly secret: Buffer; readonly point: Buffer } {
-  const { privateKey } = generateKeyPairSync('ed25519');
-  const { d, x } = privateKey.export({ format: 'jwk' });
-  if (d === undefined || x === undefined) return bug('node:crypto made an ed25519 key without halves');
-  return { secret: Buffer.from(d, 'base64url'), point: Buffer.from(x, 'base64url') };
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519', {
+    privateKeyEncoding: { format: 'der', type: 'pkcs8' },
+    publicKeyEncoding: { format: 'der', type: 'spki' },
+  });
+  if (privateKey.length !== 48 || publicKey.length !== 44)
+    return bug('node:crypto made an ed25519 key of another size');
+  return { secret: privateKey.subarray(-32), point: publicKey.subarray(-32) };
 }
 
 function sshString(value: string | Buffer): Buffer {

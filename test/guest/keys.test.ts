@@ -1,9 +1,12 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { build } from 'esbuild';
 import t from 'tap';
 import { makeHostKey, makeUserKey } from '../../src/guest/keys.ts';
 import { run } from '../../src/host/exec.ts';
+import { soak } from '../support/property.ts';
 
 t.test('ssh-keygen reads a user key and finds its public half', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'sbx-keys-'));
@@ -32,4 +35,14 @@ t.test('a host key has the layout that dropbear reads', async (t) => {
 t.test('no two keys are alike', async (t) => {
   t.not(makeUserKey('a').publicLine, makeUserKey('a').publicLine);
   t.not(makeHostKey().publicLine, makeHostKey().publicLine);
+});
+
+t.test('keys are made at whatever moment memory is cleaned up', async (t) => {
+  const bundle = join(t.testdir(), 'keys.mjs');
+  await build({ entryPoints: ['src/guest/keys.ts'], bundle: true, platform: 'node', format: 'esm', outfile: bundle });
+  // It met about one key in 8,000: a push makes as many as cost some seconds.
+  const count = soak ? 100_000 : 10_000;
+  const code = `import(${JSON.stringify(bundle)}).then(({ makeHostKey }) => { for (let n = 0; n < ${count}; n++) makeHostKey(); })`;
+  const ran = spawnSync(process.execPath, ['-e', code], { timeout: 600_000, encoding: 'utf8' });
+  t.match(ran, { status: 0, stderr: '' }, 'a key that is exported after it was made waits for itself for ever');
 });

@@ -50,8 +50,13 @@ export async function start(spec: VmSpec, context: StartContext, options: StartO
     return { process: plainRef(process) };
   } catch (error) {
     const said = await lastWords(files, logFrom);
-    await endAndClean(files, known, { search: true });
-    const detail = `${describeError(error)}${said === '' ? '' : `; its log ends with: ${said}`}`;
+    const left = await endAndClean(files, known, { search: true }).then(() => '', describeError);
+    const parts = [
+      describeError(error),
+      ...(said === '' ? [] : [`its log ends with: ${said}`]),
+      ...(left === '' ? [] : [left]),
+    ];
+    const detail = parts.join('; ');
     throw new SbxError('SBX5001', detail, { cause: error, hint: `The whole log is ${files.vmmLog}.` });
   }
 }

@@ -1,6 +1,6 @@
 // Starting a QEMU: process, answering socket, running guest; or an error that says why, and nothing left.
 import { setTimeout as delay } from 'node:timers/promises';
-import { errnoOf, isSbxError, SbxError } from '../../core/errors.ts';
+import { describeError, errnoOf, isSbxError, SbxError } from '../../core/errors.ts';
 import type { Capabilities } from '../../core/plan/capabilities.ts';
 import type { ProcessRef } from '../../core/state/facts.ts';
 import { isListening } from '../../host/listening.ts';
@@ -41,7 +41,12 @@ export async function startQemu(
   } catch (error) {
     await endProcess(processOf({ paths: spec.paths }), 0);
     await endProcess(plainRef(child), 0);
-    await removeLeftovers(spec.paths);
+    try {
+      await removeLeftovers(spec.paths);
+    } catch (left) {
+      // Why it did not start is what is asked for; what stands in the way of a clean end comes after it.
+      throw new SbxError('SBX5001', `${describeError(error)}; ${describeError(left)}`, { cause: error });
+    }
     throw error;
   }
 }
